@@ -1,0 +1,96 @@
+package actors
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// Role is one of the paper's processes: a deterministic state machine that sees
+// its own fields, one message at a time, and an Env.
+type Role interface {
+	// Start is what the figure does before "for ever".
+	Start(Env)
+	// Receive is one turn of the figure's loop.
+	Receive(Env, proto.Message)
+}
+
+// Restorer is a role that resumes from what it persisted. Restore is called
+// with each of its records, in the order of Persist, before Start.
+type Restorer interface {
+	Role
+	Restore(*messages.Record)
+}
+
+// Env is everything a role can do to the world.
+type Env interface {
+	// Self is the paper's self().
+	Self() Addr
+	// Send hands m to the network, which may lose it. The caller must not touch
+	// m afterwards: on one node sender and receiver share the pointer.
+	Send(to Addr, m proto.Message)
+	// Spawn starts a child role whose address is Self's with "/name" behind it.
+	// While a child of that name lives, Spawn does nothing: a name says all that
+	// makes two scouts or two commanders the same.
+	Spawn(name string, r Role)
+	// Exit is the paper's exit(): no message is received after this turn.
+	Exit()
+	// Persist appends rec to the role's journal. A Send made after it, in this
+	// turn or in any later one, leaves only once rec is on disk (S1): a repeated
+	// p1a must not be answered ahead of the promise that the first one made.
+	Persist(rec *messages.Record)
+	// After delivers m to Self once d has passed, unless the role exits first.
+	After(d time.Duration, m proto.Message)
+	// Rand draws from the node's seed.
+	Rand() uint64
+}
+
+// Addr names a role: a member's name, then the role's path inside its node,
+// such as "alpha/replica" or "alpha/epoch-1/leader/scout-7". The network knows
+// where members are, so an Addr is a process identifier without a registry.
+type Addr string
+
+// Member is the name of the member on which the role lives.
+func (a Addr) Member() string {
+	member, _, _ := strings.Cut(string(a), "/")
+	return member
+}
+
+// Path is the role's path inside its node.
+func (a Addr) Path() string {
+	_, path, _ := strings.Cut(string(a), "/")
+	return path
+}
+
+// Addresses of the roles that live long. Scouts and commanders are children of
+// their leader and sign their messages.
+
+// ReplicaAddr is the address of a member's replica.
+func ReplicaAddr(member string) Addr { return Addr(member + "/replica") }
+
+// ClientAddr is the address at which a member's replica answers the clients of
+// that member.
+func ClientAddr(member string) Addr { return Addr(member + "/client") }
+
+// AcceptorAddr is the address of a member's acceptor in an epoch.
+func AcceptorAddr(member string, epoch uint64) Addr {
+	return Addr(fmt.Sprintf("%s/epoch-%d/acceptor", member, epoch))
+}
+
+// LeaderAddr is the address of a member's leader in an epoch.
+func LeaderAddr(member string, epoch uint64) Addr {
+	return Addr(fmt.Sprintf("%s/epoch-%d/leader", member, epoch))
+}
+
+// A Failure is what a role panics with when its node can no longer be trusted,
+// as after a failed write. It ends the process; no restart follows.
+type Failure struct{ Err error }
+
+func (f Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f Failure) Unwrap() error { return f.Err }
