@@ -26,6 +26,12 @@ type Restorer interface {
 	Restore(*messages.Record)
 }
 
+// Stopper is a role that holds something which must be closed when it ends.
+type Stopper interface {
+	Role
+	Stop()
+}
+
 // Env is everything a role can do to the world.
 type Env interface {
 	// Self is the paper's self().
@@ -33,15 +39,18 @@ type Env interface {
 	// Send hands m to the network, which may lose it. The caller must not touch
 	// m afterwards: on one node sender and receiver share the pointer.
 	Send(to Addr, m proto.Message)
+	// Refuse counts a message that the role has no use for.
+	Refuse(m proto.Message)
 	// Spawn starts a child role whose address is Self's with "/name" behind it.
 	// While a child of that name lives, Spawn does nothing: a name says all that
-	// makes two scouts or two commanders the same.
-	Spawn(name string, r Role)
+	// makes two scouts or two commanders the same. A child that crashes is built
+	// again with the arguments that it had.
+	Spawn(name string, build func() Role)
 	// Exit is the paper's exit(): no message is received after this turn.
 	Exit()
-	// Persist appends rec to the role's journal. A Send made after it, in this
-	// turn or in any later one, leaves only once rec is on disk (S1): a repeated
-	// p1a must not be answered ahead of the promise that the first one made.
+	// Persist appends rec to the role's journal. A Send or Spawn made after it, in
+	// this turn or in any later one, takes place only once rec is on disk (S1): a
+	// repeated p1a must not be answered ahead of the promise that the first made.
 	Persist(rec *messages.Record)
 	// After delivers m to Self once d has passed, unless the role exits first.
 	After(d time.Duration, m proto.Message)

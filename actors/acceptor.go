@@ -1,0 +1,234 @@
+package actors
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// AcceptorOptions are an acceptor's arguments. The figure has none.
+type AcceptorOptions struct {
+	Configuration Configuration // whose replicas may make it forget (S5)
+
+	ChunkBytes  int    // of decrees in one p1b or CaughtUp, at the most; a single decree may be longer
+	RetainSlots uint64 // this many slots are kept for those who lag, though they could be forgotten …
+	RetainBytes int    // … as long as their decrees are not more than this
+}
+
+// Acceptor is the process of Figure 4, the fault-tolerant memory of Paxos.
+//
+// It upholds, on its own, A1 (its ballot only grows) and A2 (a pvalue is accepted
+// only under the current ballot). A3 (nothing accepted is dropped) is relaxed by
+// §4: of a slot it keeps the pvalue with the highest ballot (Divergence D3), and a
+// slot that enough replicas have on disk is forgotten (S5, Divergence D4).
+type Acceptor struct {
+	AcceptorOptions
+	ballot   Ballot  // ballot_num, initially ⊥
+	accepted pvalues // accepted, by slot
+
+	bytes     int                    // of all decrees in accepted
+	forgotten uint64                 // slots below this are forgotten
+	heard     uint64                 // how many messages of ballot came
+	decided   []*messages.DecidedRun // what of accepted is known to be decided, by slot
+	saved     uint64                 // decided is on disk for slots below this
+	executed  uint64                 // slots below this are executed by some replica
+	durable   map[Addr]uint64        // slots below this are durable at a replica
+}
+
+// NewAcceptor returns an acceptor with no promises. One that made promises before
+// must be given them back with Restore: if it forgets one, a decision can be undone.
+func NewAcceptor(o AcceptorOptions) *Acceptor {
+	return &Acceptor{
+		AcceptorOptions: o,
+		accepted:        make(pvalues),
+		forgotten:       1, // slots are counted from 1
+		durable:         make(map[Addr]uint64),
+	}
+}
+
+// Restore takes back what was persisted.
+func (a *Acceptor) Restore(rec *messages.Record) {
+	switch k := rec.Kind.(type) {
+	case *messages.Record_Ballot:
+		a.ballot = later(a.ballot, BallotOf(k.Ballot))
+	case *messages.Record_Pvalue:
+		a.ballot = later(a.ballot, BallotOf(k.Pvalue.Ballot))
+		a.keep(k.Pvalue)
+	case *messages.Record_Forgotten:
+		a.forgetBelow(k.Forgotten)
+	case *messages.Record_Decided:
+		a.learnRun(k.Decided)
+	}
+}
+
+// Start does nothing: an acceptor only ever answers.
+func (a *Acceptor) Start(Env) {}
+
+// Receive is the loop of Figure 4.
+func (a *Acceptor) Receive(env Env, m proto.Message) {
+	switch m := m.(type) {
+	case *messages.P1A:
+		a.onP1A(env, m)
+	case *messages.P2A:
+		a.onP2A(env, m)
+	case *messages.Confirm:
+		a.onConfirm(env, m)
+	case *messages.Canvass:
+		a.onCanvass(env, m)
+	case *messages.Learned:
+		a.onLearned(env, m)
+	case *messages.Decided:
+		a.onDecided(env, m)
+	case *messages.CatchUp:
+		a.onCatchUp(env, m)
+	default:
+		env.Refuse(m)
+	}
+}
+
+// onP1A is Figure 4, "⟨p1a, λ, b⟩". The answer starts at the slot that the scout
+// asked for and goes on, chunk by chunk, as the scout asks again (Divergence D5).
+func (a *Acceptor) onP1A(env Env, m *messages.P1A) {
+	a.adopt(env, BallotOf(m.Ballot))
+	first := max(m.Slot, a.forgotten)
+	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })
+	env.Send(Addr(m.From), &messages.P1B{
+		From:      string(env.Self()),
+		Ballot:    a.ballot.Proto(),
+		Slot:      m.Slot,
+		Accepted:  accepted,
+		Forgotten: a.forgotten,
+		Next:      next,
+	})
+}
+
+// onP2A is Figure 4, "⟨p2a, λ, ⟨b, s, c⟩⟩".
+//
+// Divergence D2: the figure accepts only when b = ballot_num. Here b may also be
+// higher, and is then adopted too, because a p2a can overtake the p1a of its own
+// ballot. A1 and A2 hold as before.
+func (a *Acceptor) onP2A(env Env, m *messages.P2A) {
+	slot := m.GetPvalue().GetSlot()
+	if b := BallotOf(m.GetPvalue().GetBallot()); b.Compare(a.ballot) >= 0 {
+		a.ballot = b // the pvalue's record carries it
+		a.hear(b)
+		// A forgotten slot is decided and needs no vote: only its commander, which
+		// missed that, needs the answer.
+		if slot >= a.forgotten {
+			a.keep(m.Pvalue)
+			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: m.Pvalue}})
+		}
+	}
+	env.Send(Addr(m.From), &messages.P2B{From: string(env.Self()), Ballot: a.ballot.Proto(), Slot: slot})
+}
+
+// onConfirm answers whether a ballot still stands (S8). An acceptor that missed
+// the ballot's p1a adopts it now.
+func (a *Acceptor) onConfirm(env Env, m *messages.Confirm) {
+	a.adopt(env, BallotOf(m.Ballot))
+	env.Send(Addr(m.From), &messages.Confirmed{
+		From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number,
+	})
+}
+
+// onCanvass tells a leader that misses the one in office what was heard of it
+// here (S10). It promises nothing and changes nothing.
+func (a *Acceptor) onCanvass(env Env, m *messages.Canvass) {
+	env.Send(Addr(m.From), &messages.Canvassed{
+		From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number,
+		Heard: a.heard, Executed: a.executed,
+	})
+}
+
+// adopt raises ballot_num to b if that is higher.
+func (a *Acceptor) adopt(env Env, b Ballot) {
+	if b.Compare(a.ballot) > 0 {
+		a.ballot = b
+		env.Persist(&messages.Record{Kind: &messages.Record_Ballot{Ballot: b.Proto()}})
+	}
+	a.hear(b)
+}
+
+// hear counts a sign of life of the ballot that is held.
+func (a *Acceptor) hear(b Ballot) {
+	if b == a.ballot {
+		a.heard++
+	}
+}
+
+// keep adds a pvalue, in place of one with a lower ballot.
+func (a *Acceptor) keep(v *messages.PValue) {
+	if v.Slot < a.forgotten {
+		return
+	}
+	a.bytes -= len(a.accepted[v.Slot].GetDecree())
+	a.accepted.add(v)
+	a.bytes += len(a.accepted[v.Slot].Decree)
+}
+
+// chunk lists what is accepted from a slot on, in slot order, up to a slot that
+// take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0.
+func (a *Acceptor) chunk(first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, next uint64) {
+	slots := make([]uint64, 0, len(a.accepted))
+	for slot := range a.accepted {
+		if slot >= first {
+			slots = append(slots, slot)
+		}
+	}
+	slices.Sort(slots)
+	room := a.ChunkBytes
+	for _, slot := range slots {
+		v := a.accepted[slot]
+		if !take(v) {
+			return chunk, 0
+		}
+		if room -= len(v.Decree); room < 0 && len(chunk) > 0 {
+			return chunk, slot
+		}
+		chunk = append(chunk, v)
+	}
+	return chunk, 0
+}
+
+// onLearned forgets what enough replicas have on disk (S5).
+func (a *Acceptor) onLearned(env Env, m *messages.Learned) {
+	a.executed = max(a.executed, m.Executed)
+	replicas := a.Configuration.Replicas()
+	if !slices.Contains(replicas, Addr(m.From)) {
+		return
+	}
+	a.durable[Addr(m.From)] = max(a.durable[Addr(m.From)], m.Durable)
+	marks := make([]uint64, len(replicas))
+	for i, r := range replicas {
+		marks[i] = a.durable[r]
+	}
+	slices.Sort(marks)
+	safe := marks[len(marks)-a.Configuration.keepers()]
+
+	below := a.forgotten
+	for bytes := a.bytes; below < safe && (bytes > a.RetainBytes || safe-below > a.RetainSlots); below++ {
+		bytes -= len(a.accepted[below].GetDecree())
+	}
+	if below > a.forgotten {
+		a.forgetBelow(below)
+		env.Persist(&messages.Record{Kind: &messages.Record_Forgotten{Forgotten: below}})
+	}
+}
+
+func (a *Acceptor) forgetBelow(below uint64) {
+	for ; a.forgotten < below && len(a.accepted) > 0; a.forgotten++ {
+		a.bytes -= len(a.accepted[a.forgotten].GetDecree())
+		delete(a.accepted, a.forgotten)
+	}
+	a.forgotten = max(a.forgotten, below)
+	a.decided = slices.DeleteFunc(a.decided, func(r *messages.DecidedRun) bool { return r.Below <= below })
+}
+
+func later(b, c Ballot) Ballot {
+	if b.Compare(c) >= 0 {
+		return b
+	}
+	return c
+}

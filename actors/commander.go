@@ -1,0 +1,89 @@
+package actors
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// CommanderOptions are a commander's arguments. All but Resend are the figure's.
+type CommanderOptions struct {
+	Leader    Addr   // λ, who is told of a preemption
+	Acceptors []Addr // all of them; a majority must accept
+	Replicas  []Addr // who are told the decision
+	PValue    *messages.PValue
+
+	// Resend is how long to wait before asking the silent acceptors again. The
+	// figure assumes that nothing is lost (Divergence D7).
+	Resend time.Duration
+}
+
+// Commander is the process of Figure 6(a): it gets one decree accepted for one
+// slot under one ballot.
+type Commander struct {
+	CommanderOptions
+	ballot  Ballot
+	waitfor waitfor
+	p2a     *messages.P2A
+	resent  int
+}
+
+// NewCommander returns a commander for the pvalue ⟨b, s, c⟩ of its options.
+func NewCommander(o CommanderOptions) *Commander {
+	return &Commander{
+		CommanderOptions: o,
+		ballot:           BallotOf(o.PValue.Ballot),
+		waitfor:          waitForAll(o.Acceptors),
+	}
+}
+
+// Start is the figure before "for ever": ask every acceptor.
+func (c *Commander) Start(env Env) {
+	c.p2a = &messages.P2A{From: string(env.Self()), Pvalue: c.PValue}
+	c.ask(env)
+}
+
+// Receive is the loop of Figure 6(a).
+func (c *Commander) Receive(env Env, m proto.Message) {
+	switch m := m.(type) {
+	case *messages.P2B:
+		c.onP2B(env, m)
+	case *messages.Tick:
+		c.resent++
+		c.ask(env)
+	default:
+		env.Refuse(m)
+	}
+}
+
+// onP2B is Figure 6(a), "⟨p2b, α, b′⟩".
+//
+// Divergence D1: the figure takes every b′ ≠ b for a preemption. An answer with
+// b′ < b can only be a stray, and is dropped.
+func (c *Commander) onP2B(env Env, m *messages.P2B) {
+	switch b := BallotOf(m.Ballot); b.Compare(c.ballot) {
+	case 0:
+		c.waitfor.remove(Addr(m.From))
+		if c.waitfor.majorityAnswered() {
+			for _, r := range c.Replicas {
+				env.Send(r, &messages.Decision{From: string(env.Self()), Pvalue: c.PValue})
+			}
+			env.Exit()
+		}
+	case +1:
+		env.Send(c.Leader, &messages.Preempted{From: string(env.Self()), Ballot: m.Ballot})
+		env.Exit()
+	}
+}
+
+// ask sends the p2a to every acceptor that is silent, and will do so again.
+func (c *Commander) ask(env Env) {
+	for _, a := range c.Acceptors {
+		if c.waitfor.isSilent(a) {
+			env.Send(a, c.p2a)
+		}
+	}
+	env.After(resendIn(env, c.Resend, c.resent), &messages.Tick{})
+}

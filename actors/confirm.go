@@ -1,0 +1,166 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// This file is what a leader does in office besides Figure 7: it makes sure, in
+// rounds of confirmation, that a majority still holds its ballot. The rounds show
+// the acceptors that it lives, make reads fresh (S8), and tell it when to give up (S10).
+
+// office is what a leader in office keeps.
+type office struct {
+	ticks       int
+	progressAt  int          // the tick of the last execution beside it
+	confirmedAt map[Addr]int // the tick of an acceptor's last confirmation
+	shownAt     int          // the tick of the last round
+
+	number  uint64 // of the round under way or, when unheard is empty, of the last
+	asking  bool   // a round is under way
+	unheard waitfor
+	serves  []*messages.ReadRequest // reads that came before the round under way
+	waiting []*messages.ReadRequest // reads that came after
+}
+
+// Patience of a leader in office, in its time-outs: for a majority, for its own
+// disk, and for a proposal to be executed.
+const (
+	majorityPatience = 2
+	diskPatience     = 4
+	progressPatience = 20
+)
+
+func (o *office) progressed() { o.progressAt = o.ticks }
+
+// takeOffice makes this leader the one in office.
+func (l *Leader) takeOffice(env Env) {
+	l.standing = inOffice
+	o := &l.office
+	o.serves, o.waiting, o.asking = nil, nil, false
+	o.progressed()
+	for _, a := range l.Configuration.Acceptors() {
+		o.confirmedAt[a] = o.ticks
+	}
+	l.recognise(env, l.ballot)
+	l.confirm(env)
+}
+
+// retire ends the office or the run for it. Commanders go on until somebody
+// preempts them: what was proposed may be decided.
+func (l *Leader) retire() {
+	l.standing = passive
+	l.office.serves, l.office.waiting, l.office.asking = nil, nil, false
+}
+
+// onReadRequest queues a read for the next round: one that is under way began
+// before the read came and proves nothing to it.
+func (l *Leader) onReadRequest(env Env, m *messages.ReadRequest) {
+	if l.standing != inOffice {
+		return // the replica asks again when it knows who is
+	}
+	if len(l.office.waiting) >= maxWaitingReads {
+		return
+	}
+	l.office.waiting = append(l.office.waiting, m)
+	if !l.office.asking {
+		l.confirm(env)
+	}
+}
+
+// maxWaitingReads bounds what replicas that ask again and again can make a leader
+// remember. Each replica has one question at a time.
+const maxWaitingReads = 1024
+
+// confirm starts a round for all reads that wait.
+func (l *Leader) confirm(env Env) {
+	o := &l.office
+	o.number++
+	o.asking, o.shownAt = true, o.ticks
+	o.serves, o.waiting = o.waiting, nil
+	o.unheard = waitForAll(l.Configuration.Acceptors())
+	l.askUnheard(env)
+}
+
+func (l *Leader) askUnheard(env Env) {
+	m := &messages.Confirm{From: string(env.Self()), Ballot: l.ballot.Proto(), Number: l.office.number}
+	for _, a := range l.Configuration.Acceptors() {
+		if l.office.unheard.isSilent(a) {
+			env.Send(a, m)
+		}
+	}
+}
+
+// onConfirmed counts an acceptor that still holds this leader's ballot.
+func (l *Leader) onConfirmed(env Env, m *messages.Confirmed) {
+	if l.standing != inOffice {
+		return
+	}
+	b := BallotOf(m.Ballot)
+	if b != l.ballot {
+		l.onPreempted(env, b) // which ignores one that is not above its own
+		return
+	}
+	o := &l.office
+	from := Addr(m.From)
+	if _, ok := o.confirmedAt[from]; ok {
+		o.confirmedAt[from] = o.ticks
+	}
+	if m.Number != o.number {
+		return
+	}
+	o.unheard.remove(from)
+	if !o.asking || !o.unheard.majorityAnswered() {
+		return
+	}
+	o.asking = false
+	for _, r := range o.serves {
+		env.Send(Addr(r.From), &messages.ReadMark{From: string(env.Self()), Slot: l.highest, Number: r.Number})
+	}
+	o.serves = nil
+	if len(o.waiting) > 0 {
+		l.confirm(env)
+	}
+}
+
+// onOfficeTick shows that this leader is in office, asks the silent again, and
+// gives up the office that it cannot fulfil.
+func (l *Leader) onOfficeTick(env Env) {
+	o := &l.office
+	o.ticks++
+	if why := l.unfit(); why != "" {
+		l.retire()
+		l.election.timeout.preempted()
+		l.recognise(env, Ballot{})
+		return
+	}
+	if o.asking {
+		l.askUnheard(env)
+	} else {
+		l.confirm(env)
+	}
+}
+
+// unfit says why this leader should give up its office, or nothing.
+func (l *Leader) unfit() string {
+	o := &l.office
+	limit := l.election.timeout.ticks(l.Tick)
+	reached := waitForAll(l.Configuration.Acceptors())
+	for a, at := range o.confirmedAt {
+		if o.ticks-at <= majorityPatience*limit {
+			reached.remove(a)
+		}
+	}
+	me, _ := l.Configuration.Member(l.ID)
+	own, beside := o.confirmedAt[AcceptorAddr(me.Name, l.Configuration.Epoch)]
+	switch {
+	case !reached.majorityAnswered():
+		return "no majority of acceptors answers"
+	case beside && o.ticks-own > diskPatience*limit:
+		return "its own acceptor's disk completes no write"
+	case len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit:
+		return fmt.Sprintf("nothing was executed for %d ticks", o.ticks-o.progressAt)
+	}
+	return ""
+}

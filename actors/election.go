@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// This file decides when a leader runs for office (§3, S10). Nothing in it matters
+// for safety: a leader may run at any time, and the worst is that two disturb each
+// other.
+//
+// A passive leader pings the others. When the one in office has been silent for a
+// while it asks the acceptors what they heard, goes on asking until the time-out is
+// over, and runs if a majority heard nothing in between. So a node that only lost
+// its own links, or comes back from isolation, disturbs nobody.
+
+// election is what a passive leader knows of the one in office.
+type election struct {
+	timeout timeout
+	ballot  Ballot // of the one in office; ⊥ when none is known
+	silent  int    // ticks since its last sign of life
+	limit   int    // how many are too many; drawn anew, with jitter, for each wait
+	laggard uint64 // executed when it last stood back to catch up
+
+	ticks  uint64                       // ever; they number the canvasses
+	before map[Addr]*messages.Canvassed // an acceptor's first answer of this canvass
+	misses waitfor                      // who has not said that it misses the one in office
+}
+
+// minSpacing is how many ticks lie between two canvasses at the least: the one in
+// office shows itself to acceptors once a tick.
+const minSpacing = 3
+
+// listen starts the wait for a sign of life anew.
+func (l *Leader) listen(env Env) {
+	e := &l.election
+	e.silent = 0
+	e.limit = int(jitter(env, l.Tick*time.Duration(e.timeout.ticks(l.Tick))) / l.Tick)
+	if l.standing == canvassing {
+		l.standing = passive
+	}
+}
+
+// recognise takes note of who runs or is in office.
+func (l *Leader) recognise(env Env, b Ballot) {
+	l.election.ballot = b
+	l.listen(env)
+	l.tellReplica(env)
+}
+
+// tellReplica tells the replica beside this leader to whom requests should go. It
+// does so at every tick, too: the replica may have restarted.
+func (l *Leader) tellReplica(env Env) {
+	if me, _ := l.Configuration.Member(l.ID); me.Replica {
+		env.Send(ReplicaAddr(me.Name), &messages.Office{
+			From: string(env.Self()), Ballot: l.election.ballot.Proto(),
+		})
+	}
+}
+
+// onTick is the beat of a leader: a passive one listens, one in office shows itself.
+func (l *Leader) onTick(env Env) {
+	env.After(l.Tick, &messages.Tick{})
+	l.tellReplica(env)
+	if l.standing == inOffice {
+		l.onOfficeTick(env)
+		return
+	}
+	e := &l.election
+	e.silent++
+	e.ticks++
+	for _, other := range l.others(env) {
+		env.Send(other, &messages.Ping{From: string(env.Self()), Number: l.round})
+	}
+	switch {
+	case l.first() == 0:
+		e.silent = 0 // its replica has not said where the log begins
+	case l.standing == scouting && e.silent > 2*e.limit:
+		l.standing = passive // no majority can be reached
+		l.listen(env)
+	case l.standing == passive && e.silent >= max(1, e.limit-minSpacing):
+		l.canvass(env)
+	case l.standing == canvassing:
+		l.poll(env)
+		if e.silent > 4*e.limit {
+			l.listen(env) // no majority answers; begin again
+		}
+	}
+}
+
+// canvass begins to ask whether others, too, miss the one in office.
+func (l *Leader) canvass(env Env) {
+	e := &l.election
+	l.standing = canvassing
+	e.before = make(map[Addr]*messages.Canvassed)
+	e.misses = waitForAll(l.Configuration.Acceptors())
+	l.poll(env)
+}
+
+func (l *Leader) poll(env Env) {
+	for _, a := range l.Configuration.Acceptors() {
+		env.Send(a, &messages.Canvass{From: string(env.Self()), Number: l.election.ticks})
+	}
+}
+
+// onCanvassed counts who misses the one in office: an acceptor that heard nothing
+// of its ballot between the first question and a later one.
+func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
+	e := &l.election
+	if l.standing != canvassing {
+		return
+	}
+	from := Addr(m.From)
+	before, ok := e.before[from]
+	if !ok {
+		e.before[from] = m
+		return
+	}
+	if before.Heard != m.Heard || BallotOf(before.Ballot) != BallotOf(m.Ballot) {
+		// Somebody is in office, though this leader does not hear it.
+		e.timeout.preempted()
+		l.listen(env)
+		return
+	}
+	l.round = max(l.round, m.Ballot.GetRound())
+	l.known = max(l.known, m.Executed)
+	if m.Number < before.Number+minSpacing || e.silent < e.limit {
+		return
+	}
+	e.misses.remove(from)
+	if e.misses.majorityAnswered() {
+		l.runOrCatchUp(env)
+	}
+}
+
+// runOrCatchUp runs for office, unless this leader's replica is far behind and
+// catching up: it would have to decide again what others have executed.
+func (l *Leader) runOrCatchUp(env Env) {
+	if l.known > l.first()+l.Window && l.first() != l.election.laggard {
+		l.election.laggard = l.first()
+		l.listen(env)
+		return
+	}
+	l.run(env)
+}
+
+// run is the last part of Figure 7, l. 7: a ballot above all that were seen, and a
+// scout for it. The round is on disk before the scout first says it (S2).
+func (l *Leader) run(env Env) {
+	l.round++
+	l.ballot = Ballot{Round: l.round, Leader: l.ID}
+	l.standing = scouting
+	l.election.silent = 0
+	env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})
+	o := ScoutOptions{
+		Leader:    env.Self(),
+		Acceptors: l.Configuration.Acceptors(),
+		Ballot:    l.ballot,
+		Slot:      l.first(),
+		Resend:    l.Resend,
+		Tries:     scoutTries,
+	}
+	env.Spawn(fmt.Sprintf("scout-%d", l.round), func() Role { return NewScout(o) })
+}
+
+// scoutTries is how often a scout asks before it ends without a majority.
+const scoutTries = 4
+
+// onPing says whether this leader is in office.
+func (l *Leader) onPing(env Env, m *messages.Ping) {
+	pong := &messages.Pong{From: string(env.Self()), Number: m.Number, Ballot: Ballot{}.Proto()}
+	if l.standing >= scouting {
+		pong.Ballot = l.ballot.Proto()
+		pong.Active = l.standing == inOffice
+	}
+	env.Send(Addr(m.From), pong)
+}
+
+// onPong takes a sign of life, or of retirement.
+func (l *Leader) onPong(env Env, m *messages.Pong) {
+	if l.standing >= scouting {
+		return // its own scout or commanders will hear of a higher ballot
+	}
+	e := &l.election
+	b := BallotOf(m.Ballot)
+	from, _ := l.Configuration.Named(Addr(m.From).Member())
+	switch {
+	case m.Active && b.Compare(e.ballot) > 0:
+		l.recognise(env, b)
+	case m.Active && b == e.ballot:
+		l.listen(env)
+	case b == Ballot{} && from.ID == e.ballot.Leader && e.ballot != (Ballot{}):
+		// It gave up. Nobody need wait for it, but somebody may have run already.
+		l.recognise(env, Ballot{})
+		e.silent = max(0, e.limit-minSpacing-int(env.Rand()%3))
+	}
+}

@@ -1,0 +1,223 @@
+package actors
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// LeaderOptions are a leader's arguments. The figure's are in Configuration.
+type LeaderOptions struct {
+	ID            uint32 // whose ballots it uses: its member's number
+	Configuration Configuration
+	Window        uint64        // WINDOW
+	Tick          time.Duration // between two pings, and between two confirmations of its ballot
+	Timeout       TimeoutOptions
+	Resend        time.Duration // of its scouts and commanders
+}
+
+// standing is where a leader stands in its run for office.
+type standing int
+
+const (
+	passive    standing = iota // somebody else is in office, or nobody known
+	canvassing                 // asks the acceptors whether they miss the one in office, too
+	scouting                   // a scout of ballot is under way
+	inOffice                   // the figure's active = true
+)
+
+// Leader is the process of Figure 7. Its file holds the figure: proposals, scouts
+// and commanders. When to run is in election.go, reads and the proof that it is
+// still in office are in confirm.go.
+type Leader struct {
+	LeaderOptions
+	ballot    Ballot // ballot_num
+	standing  standing
+	proposals pvalues // by slot, only those that its replica has not executed (§4.1)
+
+	round    uint64 // the highest that may have been used, by this leader or before it (S2)
+	executed uint64 // slots below this are executed by the replica beside it
+	known    uint64 // slots below this are executed by some replica
+	highest  uint64 // slot that was ever proposed or adopted here
+	floor    uint64 // slots below this are forgotten: nothing may be proposed there (S5)
+
+	election election
+	office   office
+}
+
+// NewLeader returns a leader that has used no ballot. One that ran before must be
+// given its rounds back with Restore.
+func NewLeader(o LeaderOptions) *Leader {
+	return &Leader{
+		LeaderOptions: o,
+		proposals:     make(pvalues),
+		election:      election{timeout: newTimeout(o.Timeout)},
+		office:        office{confirmedAt: make(map[Addr]int)},
+	}
+}
+
+// Restore takes back the rounds that may have been used: S2, no ballot twice.
+func (l *Leader) Restore(rec *messages.Record) {
+	if k, ok := rec.Kind.(*messages.Record_Round); ok {
+		l.round = max(l.round, k.Round)
+	}
+}
+
+// Start is Figure 7 before "for ever", but that the first scout waits like any
+// other until the leader in office is missed (Divergence D8).
+func (l *Leader) Start(env Env) {
+	l.listen(env)
+	env.After(l.Tick, &messages.Tick{})
+}
+
+// Receive is the loop of Figure 7.
+func (l *Leader) Receive(env Env, m proto.Message) {
+	switch m := m.(type) {
+	case *messages.Propose:
+		l.onPropose(env, m)
+	case *messages.Adopted:
+		l.onAdopted(env, m)
+	case *messages.Preempted:
+		l.onPreempted(env, BallotOf(m.Ballot))
+	case *messages.Learned:
+		l.onLearned(m)
+	case *messages.Ping:
+		l.onPing(env, m)
+	case *messages.Pong:
+		l.onPong(env, m)
+	case *messages.Canvassed:
+		l.onCanvassed(env, m)
+	case *messages.Confirmed:
+		l.onConfirmed(env, m)
+	case *messages.ReadRequest:
+		l.onReadRequest(env, m)
+	case *messages.Tick:
+		l.onTick(env)
+	default:
+		env.Refuse(m)
+	}
+}
+
+// onPropose is Figure 7, "⟨propose, s, c⟩". A slot that has a proposal keeps it;
+// if its decision got lost, a new commander finds it again.
+func (l *Leader) onPropose(env Env, m *messages.Propose) {
+	low := max(l.first(), l.floor)
+	if m.Slot < low || m.Slot >= low+leadWindows*l.Window {
+		return
+	}
+	if _, ok := l.proposals[m.Slot]; !ok {
+		if len(l.proposals) == 0 {
+			l.office.progressed() // nothing waited so far
+		}
+		l.propose(m.Slot, m.Decree)
+	}
+	if l.standing == inOffice {
+		l.command(env, m.Slot)
+	}
+}
+
+// leadWindows is how many windows ahead of its own replica a leader takes
+// proposals: two replicas' windows can lie one apart; more is not memory well spent.
+const leadWindows = 4
+
+func (l *Leader) propose(slot uint64, decree []byte) {
+	l.proposals[slot] = &messages.PValue{Slot: slot, Decree: decree}
+	l.highest = max(l.highest, slot)
+}
+
+// command spawns the commander for ⟨ballot_num, s, c⟩, unless it lives. Its name
+// says its ballot and slot, so that no two of them live at once (C1).
+func (l *Leader) command(env Env, slot uint64) {
+	v := l.proposals[slot]
+	if BallotOf(v.Ballot) != l.ballot {
+		v = &messages.PValue{Ballot: l.ballot.Proto(), Slot: slot, Decree: v.Decree}
+		l.proposals[slot] = v
+	}
+	o := CommanderOptions{
+		Leader:    env.Self(),
+		Acceptors: l.Configuration.Acceptors(),
+		Replicas:  l.Configuration.Replicas(),
+		PValue:    v,
+		Resend:    l.Resend,
+	}
+	name := fmt.Sprintf("commander-%d-%d", l.ballot.Round, slot)
+	env.Spawn(name, func() Role { return NewCommander(o) })
+}
+
+// onAdopted is Figure 7, "⟨adopted, ballot_num, pvals⟩".
+func (l *Leader) onAdopted(env Env, m *messages.Adopted) {
+	if l.standing != scouting || BallotOf(m.Ballot) != l.ballot {
+		return
+	}
+	// proposals ◁ pmax(pvals); the scout has taken pmax already.
+	for _, v := range m.Accepted {
+		l.propose(v.Slot, v.Decree)
+	}
+	// What acceptors forgot, enough replicas have on disk.
+	l.floor = max(l.floor, m.Forgotten)
+	low := max(l.first(), l.floor)
+	l.highest = max(l.highest, low-1)
+	l.dropBelow(low)
+	// S9: a slot that nobody proposed would block all later ones.
+	for slot := low; slot <= l.highest; slot++ {
+		if _, ok := l.proposals[slot]; !ok {
+			l.propose(slot, noop)
+		}
+		l.command(env, slot)
+	}
+	l.takeOffice(env)
+}
+
+// onPreempted is Figure 7, "⟨preempted, ⟨r′, λ′⟩⟩".
+//
+// Divergence D8: the figure runs again at once. Here the leader stays out while
+// the preempting one is alive, and for longer each time (§3).
+func (l *Leader) onPreempted(env Env, b Ballot) {
+	if b.Compare(l.ballot) <= 0 || b.Compare(l.election.ballot) <= 0 {
+		return
+	}
+	if l.standing >= scouting {
+		l.election.timeout.preempted()
+	}
+	l.round = max(l.round, b.Round)
+	l.retire()
+	l.recognise(env, b)
+}
+
+// onLearned drops the proposals that the replica beside this leader executed.
+func (l *Leader) onLearned(m *messages.Learned) {
+	before := l.first()
+	l.known = max(l.known, m.Executed)
+	if me, _ := l.Configuration.Member(l.ID); Addr(m.From) == ReplicaAddr(me.Name) {
+		l.executed = max(l.executed, m.Executed)
+	}
+	if l.first() > before {
+		l.election.timeout.decided()
+		l.office.progressed()
+		l.dropBelow(l.first())
+	}
+}
+
+// first is the first slot of interest: those below are executed beside this
+// leader, or, where it has no replica beside it, by some replica. It is 0 until
+// that is known.
+func (l *Leader) first() uint64 {
+	if me, _ := l.Configuration.Member(l.ID); me.Replica {
+		return l.executed
+	}
+	return l.known
+}
+
+func (l *Leader) dropBelow(low uint64) {
+	maps.DeleteFunc(l.proposals, func(slot uint64, _ *messages.PValue) bool { return slot < low })
+}
+
+// others lists the leaders but this one.
+func (l *Leader) others(env Env) []Addr {
+	return slices.DeleteFunc(l.Configuration.Leaders(), func(a Addr) bool { return a == env.Self() })
+}

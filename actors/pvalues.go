@@ -1,0 +1,40 @@
+package actors
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// pvalues holds, of all the pvalues added, the one with the highest ballot for
+// each slot: the paper's pmax, taken as they come (§4.1).
+type pvalues map[uint64]*messages.PValue
+
+func (p pvalues) add(v *messages.PValue) {
+	if old, ok := p[v.GetSlot()]; ok && BallotOf(old.Ballot).Compare(BallotOf(v.GetBallot())) >= 0 {
+		return
+	}
+	p[v.GetSlot()] = v
+}
+
+// noop is the decree that changes nothing; it fills holes (S9).
+var noop = []byte{}
+
+// decreeOf decodes what a slot decided. Bytes that nobody could have proposed are
+// a no-op, on every replica alike.
+func decreeOf(encoded []byte) *messages.Decree {
+	d := &messages.Decree{}
+	if err := proto.Unmarshal(encoded, d); err != nil {
+		return &messages.Decree{}
+	}
+	return d
+}
+
+// encode encodes a decree, once, where it is proposed.
+func encode(commands []*messages.Command) []byte {
+	b, err := proto.Marshal(&messages.Decree{Commands: commands})
+	if err != nil {
+		panic(Failure{err}) // commands are plain numbers and bytes: it cannot be
+	}
+	return b
+}

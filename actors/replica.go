@@ -1,0 +1,429 @@
+package actors
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// ReplicaOptions are a replica's arguments. The figure's leaders are in
+// Configuration.
+type ReplicaOptions struct {
+	ID            uint32 // its member's number
+	Incarnation   uint64 // of the client beside it: those of earlier lives wait for nothing
+	Configuration Configuration
+	State         State // initial state, or what was saved of it
+
+	Window        uint64        // WINDOW: slots proposed beyond the last one executed (S4)
+	Pipeline      int           // slots proposed by this replica and not decided; at most Window
+	BatchCommands int           // in one decree, at the most
+	BatchBytes    int           // of operations in one decree; a single one may be longer
+	ChunkBytes    int           // of a snapshot in one message
+	Tick          time.Duration // between two looks at what is missing
+}
+
+// Replica is the process of Figure 1. This file holds the figure; catching up is
+// in catchup.go, reads are in reads.go, sessions in sessions.go.
+//
+// It keeps the open window only (§4): the decisions below slot_out are with the
+// acceptor beside it, what they did is in the state, and which commands they held
+// is in the sessions.
+type Replica struct {
+	ReplicaOptions
+	member    string
+	slotIn    uint64 // the next slot to propose for
+	slotOut   uint64 // the next slot to execute
+	requests  []*messages.Command
+	proposals map[uint64]*proposal
+	decisions map[uint64]*messages.PValue
+	sessions  *Sessions
+
+	queued   map[commandID]bool              // the commands in requests and proposals
+	handed   map[commandID]*messages.Command // its client\'s commands that another replica was asked to propose
+	office   Ballot                          // of the leader in office, as far as known
+	justRan  []*messages.PValue              // executed in this turn; the acceptor beside is told
+	ticks    int
+	told     uint64            // slot_out that the leader beside was last told
+	durable  uint64            // slots below this are on disk
+	lastTold *messages.Learned // to all
+
+	lag   lag
+	reads reads
+}
+
+// proposal is what this replica proposed for a slot.
+type proposal struct {
+	commands []*messages.Command
+	decree   []byte
+	ticks    int // since it was last sent
+}
+
+// commandID tells commands apart.
+type commandID struct {
+	client      uint32
+	incarnation uint64
+	sequence    uint64
+}
+
+func idOf(c *messages.Command) commandID {
+	return commandID{c.Client, c.Incarnation, c.Sequence}
+}
+
+// NewReplica returns a replica that goes on from the state of its options.
+func NewReplica(o ReplicaOptions) *Replica {
+	me, _ := o.Configuration.Member(o.ID)
+	r := &Replica{
+		ReplicaOptions: o,
+		member:         me.Name,
+		proposals:      make(map[uint64]*proposal),
+		decisions:      make(map[uint64]*messages.PValue),
+		queued:         make(map[commandID]bool),
+		handed:         make(map[commandID]*messages.Command),
+		lag:            lag{executed: make(map[Addr]uint64), serving: make(map[Addr]*serving)},
+	}
+	r.resume()
+	return r
+}
+
+// resume takes slot_out and the sessions from the state.
+func (r *Replica) resume() {
+	r.slotOut = r.State.SlotOut()
+	r.slotIn = max(r.slotIn, r.slotOut)
+	r.sessions = NewSessions(r.State.Sessions())
+}
+
+// Start looks first for what the acceptor beside it knows to be decided: after the
+// crash of a node, that is nearly all that its state misses.
+func (r *Replica) Start(env Env) {
+	r.reads.number = env.Rand() >> 1 // a number of an earlier life must not come again
+	r.catchUpAtStart(env)
+	env.After(r.Tick, &messages.Tick{})
+}
+
+// Receive is the loop of Figure 1.
+func (r *Replica) Receive(env Env, m proto.Message) {
+	switch m := m.(type) {
+	case *messages.Request:
+		r.onRequest(env, m)
+	case *messages.Decision:
+		r.onDecision(env, m.Pvalue)
+	case *messages.CaughtUp:
+		r.onCaughtUp(env, m)
+	case *messages.Office:
+		r.onOffice(env, m)
+	case *messages.Learned:
+		r.lag.executed[Addr(m.From)] = m.Executed
+	case *messages.Read:
+		r.onRead(env, m)
+	case *messages.ReadMark:
+		r.onReadMark(env, m)
+	case *messages.SnapshotRequest:
+		r.onSnapshotRequest(env, m)
+	case *messages.SnapshotChunk:
+		r.onSnapshotChunk(env, m)
+	case *messages.Flushed:
+		r.durable = max(r.durable, m.Below)
+	case *messages.Tick:
+		r.onTick(env)
+	default:
+		env.Refuse(m)
+	}
+	r.propose(env)
+	r.tellAcceptor(env)
+}
+
+// onRequest is Figure 1, "⟨request, c⟩".
+//
+// Divergence D9: where the leader in office is known and lives elsewhere, a client's
+// commands go to the replica beside it, so that two replicas seldom propose for one
+// slot. When they come again, this replica proposes them itself.
+func (r *Replica) onRequest(env Env, m *messages.Request) {
+	var unseen []*messages.Command
+	for _, c := range m.Commands {
+		switch known, answer := r.sessions.look(c); {
+		case known != fresh:
+			r.respond(env, c, answer)
+		case !r.queued[idOf(c)]:
+			unseen = append(unseen, c)
+		}
+	}
+	if len(unseen) == 0 {
+		return
+	}
+	proposer := r.besideLeader()
+	mine := m.Again || proposer == "" || proposer == env.Self() || Addr(m.From).Member() != r.member
+	if !mine {
+		for _, c := range unseen {
+			r.handed[idOf(c)] = c
+		}
+		env.Send(proposer, &messages.Request{From: string(env.Self()), Commands: unseen})
+		return
+	}
+	for _, c := range unseen {
+		r.queued[idOf(c)] = true
+		delete(r.handed, idOf(c))
+	}
+	r.requests = append(r.requests, unseen...)
+}
+
+// besideLeader is the replica beside the leader in office, or "".
+func (r *Replica) besideLeader() Addr {
+	if m, ok := r.Configuration.Member(r.office.Leader); ok && m.Replica {
+		return ReplicaAddr(m.Name)
+	}
+	return ""
+}
+
+// propose is Figure 1's propose(). A decree takes all the commands that wait, up to
+// a limit, so that batches grow with the load and a lone client waits for nobody.
+func (r *Replica) propose(env Env) {
+	for r.slotIn < r.slotOut+r.Window && len(r.requests) > 0 && len(r.proposals) < r.Pipeline {
+		if _, decided := r.decisions[r.slotIn]; !decided {
+			p := r.takeBatch()
+			r.proposals[r.slotIn] = p
+			r.send(env, r.slotIn, p, false)
+		}
+		r.slotIn++
+	}
+}
+
+func (r *Replica) takeBatch() *proposal {
+	n, size := 0, 0
+	for n < len(r.requests) && n < r.BatchCommands {
+		size += len(r.requests[n].Operation)
+		if n > 0 && size > r.BatchBytes {
+			break
+		}
+		n++
+	}
+	commands := r.requests[:n:n]
+	r.requests = r.requests[n:]
+	return &proposal{commands: commands, decree: encode(commands)}
+}
+
+// send sends ⟨propose, s, c⟩. The figure sends it to every leader; here the one in
+// office gets it first, and all of them when it comes to nothing.
+func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
+	m := &messages.Propose{From: string(env.Self()), Slot: slot, Decree: p.decree}
+	office, known := r.Configuration.Member(r.office.Leader)
+	if known && !toAll {
+		env.Send(LeaderAddr(office.Name, r.Configuration.Epoch), m)
+		return
+	}
+	for _, l := range r.Configuration.Leaders() {
+		env.Send(l, m)
+	}
+}
+
+// onDecision is Figure 1, "⟨decision, s, c⟩". What lies far ahead is dropped: this
+// replica lags, and will be told again.
+func (r *Replica) onDecision(env Env, v *messages.PValue) {
+	slot := v.GetSlot()
+	if slot < r.slotOut || slot >= r.slotOut+2*r.Window {
+		return
+	}
+	r.decisions[slot] = v
+	r.advance(env)
+}
+
+// advance executes all that is decided without a gap: Figure 1, l. 14–16.
+func (r *Replica) advance(env Env) {
+	for {
+		v, ok := r.decisions[r.slotOut]
+		if !ok {
+			break
+		}
+		delete(r.decisions, r.slotOut)
+		r.settleProposal(env, v.Decree)
+		r.perform(env, v)
+	}
+	r.slotIn = max(r.slotIn, r.slotOut)
+	r.serveReads(env)
+}
+
+// settleProposal is Figure 1, l. 15: what this replica proposed for slot_out is
+// done, or has to be proposed again if the slot decided something else.
+func (r *Replica) settleProposal(env Env, decided []byte) {
+	p, ok := r.proposals[r.slotOut]
+	if !ok {
+		return
+	}
+	delete(r.proposals, r.slotOut)
+	if bytes.Equal(p.decree, decided) {
+		for _, c := range p.commands {
+			delete(r.queued, idOf(c))
+		}
+		return
+	}
+	r.requests = append(p.commands, r.requests...)
+	r.dropExecuted(env)
+}
+
+// dropExecuted takes out of requests what was executed meanwhile, by way of another
+// replica, and answers it.
+func (r *Replica) dropExecuted(env Env) {
+	r.requests = slices.DeleteFunc(r.requests, func(c *messages.Command) bool {
+		known, answer := r.sessions.look(c)
+		if known == fresh {
+			return false
+		}
+		delete(r.queued, idOf(c))
+		r.respond(env, c, answer)
+		return true
+	})
+}
+
+// perform is Figure 1's perform(), for each command of a decree.
+func (r *Replica) perform(env Env, v *messages.PValue) {
+	var answers []*messages.Answer
+	var toRun []*messages.Answer
+	var operations [][]byte
+	for _, c := range decreeOf(v.Decree).Commands {
+		known, answer := r.sessions.look(c)
+		if known == fresh {
+			answer = r.sessions.begin(v.Slot, c)
+			toRun = append(toRun, answer)
+			operations = append(operations, c.Operation)
+		}
+		if r.isMine(c) {
+			delete(r.handed, idOf(c))
+			if answer != nil {
+				answers = append(answers, answer)
+			}
+		}
+	}
+	if len(operations) > 0 {
+		for i, result := range r.State.Execute(v.Slot, operations) {
+			toRun[i].Result = result
+		}
+	}
+	drop, put := r.sessions.changes()
+	r.State.Commit(v.Slot, drop, put)
+	r.slotOut = v.Slot + 1
+	r.justRan = append(r.justRan, v)
+	r.answer(env, v.Slot, answers)
+}
+
+// isMine tells whether a command's client waits at this replica's side. All
+// replicas execute it; this one answers.
+func (r *Replica) isMine(c *messages.Command) bool {
+	return c.Client == r.ID && c.Incarnation == r.Incarnation
+}
+
+func (r *Replica) respond(env Env, c *messages.Command, answer *messages.Answer) {
+	if answer != nil && r.isMine(c) {
+		r.answer(env, answer.Slot, []*messages.Answer{answer})
+	}
+}
+
+func (r *Replica) answer(env Env, slot uint64, answers []*messages.Answer) {
+	if len(answers) > 0 {
+		env.Send(ClientAddr(r.member), &messages.Response{From: string(env.Self()), Slot: slot, Answers: answers})
+	}
+}
+
+// tellAcceptor hands what this turn executed to the acceptor beside this replica,
+// and its progress, now and then, to the leader beside it.
+func (r *Replica) tellAcceptor(env Env) {
+	me, _ := r.Configuration.Member(r.ID)
+	if len(r.justRan) > 0 && me.Acceptor {
+		env.Send(AcceptorAddr(me.Name, r.Configuration.Epoch),
+			&messages.Decided{From: string(env.Self()), Decided: r.justRan})
+	}
+	r.justRan = nil
+	if me.Leader && r.lag.started && r.slotOut >= r.told+max(1, r.Window/8) {
+		r.tellLeader(env, me)
+	}
+}
+
+func (r *Replica) tellLeader(env Env, me Member) {
+	r.told = r.slotOut
+	env.Send(LeaderAddr(me.Name, r.Configuration.Epoch), r.learned(env))
+}
+
+func (r *Replica) learned(env Env) *messages.Learned {
+	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable}
+}
+
+// onOffice takes note of the leader in office.
+func (r *Replica) onOffice(env Env, m *messages.Office) {
+	me, _ := r.Configuration.Member(r.ID)
+	if r.lag.started {
+		r.tellLeader(env, me)
+	}
+	b := BallotOf(m.Ballot)
+	if b == r.office {
+		return
+	}
+	r.office = b
+	r.reads.marks, r.reads.marked = nil, r.reads.served // what the last one proposed may be lost
+	if b != (Ballot{}) {
+		for slot := r.slotOut; slot < r.slotIn; slot++ {
+			if p, ok := r.proposals[slot]; ok {
+				r.send(env, slot, p, false)
+			}
+		}
+		r.handOverAgain(env)
+		r.askForMark(env)
+	}
+}
+
+// handOverAgain asks the replica beside a new leader for what the one beside the
+// last was asked for; whatever was decided meanwhile is executed once (S6).
+func (r *Replica) handOverAgain(env Env) {
+	commands := slices.SortedFunc(maps.Values(r.handed), func(a, b *messages.Command) int {
+		return cmp.Compare(a.Sequence, b.Sequence)
+	})
+	clear(r.handed)
+	r.onRequest(env, &messages.Request{From: string(env.Self()), Commands: commands})
+}
+
+// onTick looks at what is missing and tells the others how far this replica is.
+func (r *Replica) onTick(env Env) {
+	env.After(r.Tick, &messages.Tick{})
+	r.ticks++
+	r.tellOthers(env)
+	for slot := r.slotOut; slot < r.slotIn; slot++ {
+		if p, ok := r.proposals[slot]; ok {
+			if p.ticks++; p.ticks > 1 && p.ticks&(p.ticks-1) == 0 {
+				r.send(env, slot, p, true)
+			}
+		}
+	}
+	r.askForMarkAgain(env)
+	r.lookForGaps(env)
+}
+
+// tellOthers sends ⟨learned⟩ to all who need it: to replicas, that they see whether
+// they lag, and to acceptors, that they may forget (S5). Without news it is sent
+// less often, for those to whom it got lost.
+func (r *Replica) tellOthers(env Env) {
+	m := r.learned(env)
+	news := m.Executed != r.lastTold.GetExecuted() || m.Durable != r.lastTold.GetDurable()
+	if !r.lag.started || (!news && r.ticks%quietTicks != 0) {
+		return
+	}
+	r.lastTold = m
+	for _, to := range slices.Concat(r.Configuration.Replicas(), r.Configuration.Acceptors(), r.leadersToTell()) {
+		if to != env.Self() {
+			env.Send(to, m)
+		}
+	}
+}
+
+// quietTicks is how many ticks a replica without news says nothing.
+const quietTicks = 10
+
+// leadersToTell lists the leader beside this replica, and those that have no
+// replica beside them.
+func (r *Replica) leadersToTell() []Addr {
+	return r.Configuration.addresses(func(m Member) (Addr, bool) {
+		return LeaderAddr(m.Name, r.Configuration.Epoch), m.Leader && (m.ID == r.ID || !m.Replica)
+	})
+}

@@ -1,0 +1,215 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// shell is the protoactor process of one role, and the role's Env. A restart makes
+// a new shell: what waited in the old one is gone.
+type shell struct {
+	node  *Node
+	self  actors.Addr
+	build func() actors.Role
+
+	ctx     actor.Context
+	role    actors.Role
+	gone    bool // the role called Exit
+	rand    *rand.Rand
+	written uint64   // records persisted
+	durable uint64   // of those, on disk
+	waiting []effect // what the barrier holds back, first in, first out
+	timers  map[*timer]scheduler.CancelFunc
+}
+
+// effect is what a role did behind the disk barrier.
+type effect struct {
+	after uint64 // records that must be on disk
+	to    actors.Addr
+	m     proto.Message
+	name  string
+	build func() actors.Role
+}
+
+// Messages of a shell to itself. Each names the shell, so that those of an earlier
+// life of the actor are known.
+type (
+	synced struct {
+		of *shell
+		n  uint64
+	}
+	timer struct {
+		of *shell
+		m  proto.Message
+	}
+	show struct{ reply chan any }
+)
+
+// Receive is called by protoactor, one message at a time.
+func (s *shell) Receive(ctx actor.Context) {
+	s.ctx = ctx
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.start()
+	case *actor.Restarting, *actor.Stopping:
+		s.end()
+	case *synced:
+		if m.of == s {
+			s.durable = m.n
+			s.release()
+		}
+	case *timer:
+		if _, awaited := s.timers[m]; awaited && m.of == s {
+			delete(s.timers, m)
+			s.turn(m.m)
+		}
+	case *show:
+		s.show(m)
+	case proto.Message:
+		s.turn(m)
+	}
+}
+
+// start builds the role, gives it back what it persisted, and lets it begin.
+func (s *shell) start() {
+	s.timers = make(map[*timer]scheduler.CancelFunc)
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s.self)) // a hash takes all
+	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
+	s.role = s.build()
+	if r, ok := s.role.(actors.Restorer); ok {
+		if err := s.node.Journal.Replay(s.self.Path(), r.Restore); err != nil {
+			panic(actors.Failure{Err: fmt.Errorf("runtime: restore %s: %w", s.self, err)})
+		}
+	}
+	s.role.Start(s)
+}
+
+// end frees what the role and the shell hold.
+func (s *shell) end() {
+	for _, cancel := range s.timers {
+		cancel()
+	}
+	clear(s.timers)
+	s.waiting = nil
+	if r, ok := s.role.(actors.Stopper); ok {
+		r.Stop()
+	}
+}
+
+// turn is one turn of the role's loop.
+func (s *shell) turn(m proto.Message) {
+	if s.gone {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			s.node.Logger.Debug("panic in a role", "role", s.self, "reason", r, "stack", stack())
+			panic(r) // the supervisor decides
+		}
+	}()
+	s.observe(Event{Kind: Received, Self: s.self, Message: m})
+	s.role.Receive(s, m)
+}
+
+func (s *shell) observe(e Event) {
+	if s.node.Observe != nil {
+		s.node.Observe(e)
+	}
+}
+
+func (s *shell) show(m *show) {
+	switch r := s.role.(type) {
+	case *actors.Replica:
+		m.reply <- r.View()
+	case *actors.Leader:
+		m.reply <- r.View()
+	case *actors.Acceptor:
+		m.reply <- r.View()
+	}
+}
+
+// Self is the role's address.
+func (s *shell) Self() actors.Addr { return s.self }
+
+// Rand draws from the node's seed.
+func (s *shell) Rand() uint64 { return s.rand.Uint64() }
+
+// Refuse counts a message.
+func (s *shell) Refuse(proto.Message) { s.node.refused.Add(1) }
+
+// Send sends, now or when the barrier allows.
+func (s *shell) Send(to actors.Addr, m proto.Message) { s.do(effect{to: to, m: m}) }
+
+// Spawn spawns, now or when the barrier allows.
+func (s *shell) Spawn(name string, build func() actors.Role) {
+	s.do(effect{name: name, build: build})
+}
+
+// do is the disk barrier.
+func (s *shell) do(e effect) {
+	if s.durable == s.written {
+		s.perform(e)
+		return
+	}
+	e.after = s.written
+	s.waiting = append(s.waiting, e)
+}
+
+// release lets out what the disk has caught up with.
+func (s *shell) release() {
+	n := 0
+	for ; n < len(s.waiting) && s.waiting[n].after <= s.durable; n++ {
+		s.perform(s.waiting[n])
+		s.waiting[n] = effect{} // for the garbage collector
+	}
+	if s.waiting = s.waiting[n:]; len(s.waiting) == 0 {
+		s.waiting = nil
+	}
+}
+
+func (s *shell) perform(e effect) {
+	if e.build == nil {
+		s.observe(Event{Kind: Sent, Self: s.self, Peer: e.to, Message: e.m})
+		s.ctx.Send(s.node.PID(e.to), e.m)
+		return
+	}
+	child := actors.Addr(string(s.self) + "/" + e.name)
+	s.observe(Event{Kind: Spawned, Self: s.self, Peer: child})
+	_, err := s.ctx.SpawnNamed(s.node.role(child, e.build), e.name)
+	if err != nil && !errors.Is(err, actor.ErrNameExists) {
+		panic(fmt.Errorf("runtime: spawn %s: %w", child, err))
+	}
+}
+
+// Exit stops the actor after this turn.
+func (s *shell) Exit() {
+	s.gone = true
+	s.ctx.Stop(s.ctx.Self())
+}
+
+// Persist appends to the journal and raises the barrier.
+func (s *shell) Persist(rec *messages.Record) {
+	rec.Owner = s.self.Path()
+	s.observe(Event{Kind: Persisted, Self: s.self, Message: rec})
+	s.written++
+	done := &synced{of: s, n: s.written}
+	self, root := s.ctx.Self(), s.node.System.Root
+	s.node.Journal.Append(rec, func() { root.Send(self, done) })
+}
+
+// After sends to the role itself, later.
+func (s *shell) After(d time.Duration, m proto.Message) {
+	t := &timer{of: s, m: m}
+	s.timers[t] = scheduler.NewTimerScheduler(s.node.System.Root).SendOnce(d, s.ctx.Self(), t)
+}

@@ -1,0 +1,256 @@
+package simulation
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// State is a state machine that remembers the names of the commands it executed.
+type State struct {
+	node   *Node
+	Out    uint64
+	Log    []string
+	Saved  map[string]*messages.SessionRecord
+	staged []string
+}
+
+// NewState returns an empty state.
+func NewState(n *Node) *State {
+	return &State{node: n, Out: 1, Saved: make(map[string]*messages.SessionRecord)}
+}
+
+type frozen struct {
+	Out   uint64
+	Log   []string
+	Saved [][]byte
+}
+
+func (s *State) save() []byte {
+	f := frozen{Out: s.Out, Log: s.Log}
+	for _, k := range slices.Sorted(maps.Keys(s.Saved)) {
+		b, err := proto.Marshal(s.Saved[k])
+		if err != nil {
+			panic(err)
+		}
+		f.Saved = append(f.Saved, b)
+	}
+	var buf bytes.Buffer
+	if err := gob.NewEncoder(&buf).Encode(f); err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+}
+
+func (s *State) load(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	var f frozen
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&f); err != nil {
+		panic(err)
+	}
+	s.Out, s.Log = f.Out, f.Log
+	clear(s.Saved)
+	for _, b := range f.Saved {
+		rec := &messages.SessionRecord{}
+		if err := proto.Unmarshal(b, rec); err != nil {
+			panic(err)
+		}
+		s.Saved[keyOf(rec)] = rec
+	}
+}
+
+func keyOf(r *messages.SessionRecord) string { return fmt.Sprintf("%d/%020d", r.Client, r.Slot) }
+
+// SlotOut is the first slot not executed.
+func (s *State) SlotOut() uint64 { return s.Out }
+
+// Sessions lists the saved records.
+func (s *State) Sessions() []*messages.SessionRecord {
+	var all []*messages.SessionRecord
+	for _, k := range slices.Sorted(maps.Keys(s.Saved)) {
+		all = append(all, proto.Clone(s.Saved[k]).(*messages.SessionRecord))
+	}
+	return all
+}
+
+// Execute notes the operations and answers each with its place in the log.
+func (s *State) Execute(slot uint64, operations [][]byte) [][]byte {
+	var results [][]byte
+	for _, op := range operations {
+		s.staged = append(s.staged, string(op))
+		results = append(results, fmt.Append(nil, len(s.Log)+len(s.staged)))
+	}
+	return results
+}
+
+// Commit makes the slot part of the state.
+func (s *State) Commit(slot uint64, drop, put []*messages.SessionRecord) {
+	if slot != s.Out {
+		s.node.world.broken("R2: %s executes slot %d after %d", s.node.member.Name, slot, s.Out-1)
+	}
+	s.Log = append(s.Log, s.staged...)
+	s.staged = nil
+	for _, r := range drop {
+		delete(s.Saved, keyOf(r))
+	}
+	for _, r := range put {
+		s.Saved[keyOf(r)] = proto.Clone(r).(*messages.SessionRecord)
+	}
+	s.Out = slot + 1
+}
+
+// Snapshot freezes the state.
+func (s *State) Snapshot() actors.SnapshotReader {
+	s.node.world.Counts["snapshot"]++
+	return &reader{bytes.NewReader(s.save())}
+}
+
+// Restore begins to take a snapshot.
+func (s *State) Restore() actors.SnapshotWriter { return &writer{state: s} }
+
+type reader struct{ *bytes.Reader }
+
+func (r *reader) Next(n int) ([]byte, bool, error) {
+	b := make([]byte, min(n, r.Len()))
+	_, err := r.Read(b)
+	return b, r.Len() == 0, err
+}
+func (r *reader) Close() {}
+
+type writer struct {
+	state *State
+	bytes.Buffer
+}
+
+func (w *writer) Write(b []byte) error { _, err := w.Buffer.Write(b); return err }
+func (w *writer) Close()               {}
+func (w *writer) Finish() error {
+	w.state.load(w.Bytes())
+	w.state.node.world.Counts["restored"]++
+	return nil
+}
+
+// Client writes and reads at the side of one node, one command at a time for each
+// of its threads, and checks what it is told.
+type Client struct {
+	node     *Node
+	stopped  bool
+	sequence uint64
+	open     map[uint64]*messages.Command
+	reads    map[uint64][]string // by number, what must be seen
+	read     uint64
+}
+
+func newClient(n *Node) *Client {
+	c := &Client{node: n, open: make(map[uint64]*messages.Command), reads: make(map[uint64][]string)}
+	if n.Client != nil {
+		c.stopped = n.Client.stopped
+	}
+	for range 3 {
+		c.write()
+	}
+	c.readAgain()
+	c.tick()
+	return c
+}
+
+func (c *Client) abandon() { c.open, c.reads = nil, nil }
+
+// Stop makes the client begin nothing more.
+func (c *Client) Stop() { c.stopped = true }
+
+func (c *Client) write() {
+	if c.stopped {
+		return
+	}
+	c.sequence++
+	cmd := &messages.Command{
+		Client: c.node.member.ID, Incarnation: uint64(c.node.life), Sequence: c.sequence,
+		Operation: fmt.Appendf(nil, "%s/%d/%d", c.node.member.Name, c.node.life, c.sequence),
+	}
+	c.open[c.sequence] = cmd
+	cmd.Settled = slices.Min(slices.Collect(maps.Keys(c.open)))
+	c.send(&messages.Request{Commands: []*messages.Command{cmd}})
+}
+
+func (c *Client) readAgain() {
+	if c.stopped {
+		return
+	}
+	c.read++
+	c.reads[c.read] = slices.Clone(c.node.world.ackedOps)
+	c.send(&messages.Read{Number: c.read})
+}
+
+func (c *Client) send(m proto.Message) {
+	c.node.world.deliver(c.node.member.Name, actors.ReplicaAddr(c.node.member.Name), m)
+}
+
+func (c *Client) tick() {
+	life := c.node.life
+	c.node.world.at(300*time.Millisecond, func() {
+		if !c.node.up || c.node.life != life {
+			return
+		}
+		for _, seq := range slices.Sorted(maps.Keys(c.open)) {
+			c.send(&messages.Request{From: c.node.member.Name, Commands: []*messages.Command{c.open[seq]}, Again: true})
+		}
+		if len(c.reads) > 0 {
+			c.send(&messages.Read{Number: c.read})
+		}
+		c.tick()
+	})
+}
+
+func (c *Client) receive(m proto.Message) {
+	w := c.node.world
+	switch m := m.(type) {
+	case *messages.Response:
+		for _, a := range m.Answers {
+			cmd, ok := c.open[a.Sequence]
+			if !ok {
+				continue
+			}
+			if a.Refused {
+				w.broken("S6: %s was refused in its own session", cmd.Operation)
+			}
+			delete(c.open, a.Sequence)
+			w.ackedOps = append(w.ackedOps, string(cmd.Operation))
+			w.Counts["acked"]++
+			w.at(w.draw(20*time.Millisecond), func() {
+				if c.node.up && c.node.Client == c {
+					c.write()
+				}
+			})
+		}
+	case *messages.ReadReady:
+		for _, number := range slices.Sorted(maps.Keys(c.reads)) {
+			if number > m.Number {
+				continue
+			}
+			for _, must := range c.reads[number] {
+				if !slices.Contains(c.node.state.Log, must) {
+					w.broken("S8: a read at %s misses %s, acknowledged before it came", c.node.member.Name, must)
+					return
+				}
+			}
+			w.Counts["read"]++
+			delete(c.reads, number)
+			w.at(w.draw(50*time.Millisecond), func() {
+				if c.node.up && c.node.Client == c {
+					c.readAgain()
+				}
+			})
+		}
+	}
+}
