@@ -111,15 +111,18 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) {
 // ballot. A1 and A2 hold as before.
 func (a *Acceptor) onP2A(env Env, m *messages.P2A) {
 	slot := m.GetPvalue().GetSlot()
-	if b := BallotOf(m.GetPvalue().GetBallot()); b.Compare(a.ballot) >= 0 {
+	b := BallotOf(m.GetPvalue().GetBallot())
+	switch {
+	case b.Compare(a.ballot) < 0:
+	case slot < a.forgotten:
+		// It is decided and needs no vote: only its commander, which missed that,
+		// needs the answer.
+		a.adopt(env, b)
+	default:
 		a.ballot = b // the pvalue's record carries it
 		a.hear(b)
-		// A forgotten slot is decided and needs no vote: only its commander, which
-		// missed that, needs the answer.
-		if slot >= a.forgotten {
-			a.keep(m.Pvalue)
-			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: m.Pvalue}})
-		}
+		a.keep(m.Pvalue)
+		env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: m.Pvalue}})
 	}
 	env.Send(Addr(m.From), &messages.P2B{From: string(env.Self()), Ballot: a.ballot.Proto(), Slot: slot})
 }

@@ -396,6 +396,8 @@ func (r *Replica) onTick(env Env) {
 			}
 		}
 	}
+	settled := r.sessions.settled(r.ID, r.Incarnation) // what the client has given up
+	maps.DeleteFunc(r.handed, func(id commandID, _ *messages.Command) bool { return id.sequence < settled })
 	r.askForMarkAgain(env)
 	r.lookForGaps(env)
 }

@@ -77,6 +77,14 @@ func (s *Sessions) look(c *messages.Command) (outcome, *messages.Answer) {
 	return fresh, nil
 }
 
+// settled is the number below which a client waits for no answer.
+func (s *Sessions) settled(client uint32, incarnation uint64) uint64 {
+	if c, ok := s.clients[client]; ok && c.incarnation == incarnation {
+		return c.settled
+	}
+	return 0
+}
+
 // begin notes that a command is executed at a slot; its answer's result is still
 // to be filled in.
 func (s *Sessions) begin(slot uint64, c *messages.Command) *messages.Answer {

@@ -12,8 +12,9 @@
 // The tree of a node:
 //
 //	node                              ends the node when a child fails too often
-//	├── replica                       Fig. 1
+//	├── identity                      makes the node known to its peers; not a role
 //	├── client                        answers those who called this node; not a role
+//	├── replica                       Fig. 1
 //	└── epoch-<e>                     one configuration
 //	    ├── acceptor                  Fig. 4
 //	    └── leader                    Fig. 7

@@ -93,13 +93,22 @@ func Start(o Options, children ...Child) (*Node, error) {
 	return n, nil
 }
 
+// Grow adds children below a node's root.
+func (n *Node) Grow(children ...Child) { n.System.Root.Send(n.root, &grow{children}) }
+
+type grow struct{ children []Child }
+
 // branch is a supervisor without a role.
 func (n *Node) branch(path string, children []Child) *actor.Props {
 	return actor.PropsFromFunc(func(ctx actor.Context) {
-		if _, ok := ctx.Message().(*actor.Started); !ok {
-			return
+		var grown []Child
+		switch m := ctx.Message().(type) {
+		case *actor.Started:
+			grown = children
+		case *grow:
+			grown = m.children
 		}
-		for _, c := range children {
+		for _, c := range grown {
 			if _, err := ctx.SpawnNamed(n.props(path, c), c.Name); err != nil {
 				n.fail(fmt.Errorf("runtime: start %s%s: %w", path, c.Name, err))
 			}

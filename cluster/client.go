@@ -1,0 +1,316 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// Errors of Propose and Read. Where the context ended first, its error is returned,
+// and the operation may or may not be executed, but never twice.
+var (
+	// ErrStopped is returned when the node stopped or stops.
+	ErrStopped = errors.New("cluster: the node is stopped")
+	// ErrBusy is returned when too many calls wait for their answers already; the
+	// operation was not proposed.
+	ErrBusy = errors.New("cluster: too many requests in flight")
+	// ErrSessionEnded is returned when another process runs as this member and began
+	// after this one; the operation was not executed and never will be.
+	ErrSessionEnded = errors.New("cluster: a later process of this member took its session over")
+)
+
+// Result is what became of a proposed operation.
+type Result struct {
+	Slot   uint64 // that decided it
+	Output []byte // what StateMachine.Apply returned for it
+}
+
+// askAgain is how long an answer may take before the question is sent again.
+const askAgain = 500 * time.Millisecond
+
+// client is the paper's κ: it numbers the commands of those who call this node,
+// sends them to the replica beside it, and hands out the answers. It is an actor, so
+// that replicas answer it as they would any other.
+type client struct {
+	id          uint32
+	incarnation uint64
+	member      string
+	limit       int // calls in flight
+	send        func(actors.Addr, proto.Message)
+
+	mu       sync.Mutex
+	pid      *actor.PID // nil until the actor runs
+	system   *actor.ActorSystem
+	stopped  error
+	sequence uint64
+	settled  uint64 // every call below it has its answer
+	calls    map[uint64]*call
+	fresh    []*messages.Command // not sent yet
+	reads    []*read             // by number
+	readNo   uint64
+	readSent uint64
+	kicked   bool
+}
+
+// call is a proposed command that has no answer yet.
+type call struct {
+	command *messages.Command
+	sent    time.Time
+	done    chan *messages.Answer // one answer, or closed when the node stops
+}
+
+// read is a caller that waits until it may read.
+type read struct {
+	number uint64
+	done   chan struct{} // closed when it may read, or when the node stops
+}
+
+// kick tells the actor that there is something to send; askTick is its timer.
+type (
+	kick    struct{}
+	askTick struct{}
+)
+
+func newClient(id uint32, incarnation uint64, member string, limit int) *client {
+	return &client{
+		id: id, incarnation: incarnation, member: member, limit: limit,
+		settled: 1, calls: make(map[uint64]*call),
+	}
+}
+
+// clientActor is the actor of a client. What is in flight is the client's, and
+// survives a crash of the actor.
+type clientActor struct {
+	*client
+	asking scheduler.CancelFunc
+}
+
+// Receive is one turn of the client.
+func (c *clientActor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		timers := scheduler.NewTimerScheduler(ctx.ActorSystem().Root)
+		c.asking = timers.SendRepeatedly(askAgain/2, askAgain/2, ctx.Self(), askTick{})
+		c.run(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		c.asking()
+	case *messages.Response:
+		c.onResponse(m)
+	case *messages.ReadReady:
+		c.onReadReady(m)
+	case kick:
+		c.flush()
+	case askTick:
+		c.askAgain()
+	}
+}
+
+func (c *client) run(ctx actor.Context) {
+	c.mu.Lock()
+	c.pid, c.system = ctx.Self(), ctx.ActorSystem()
+	c.mu.Unlock()
+	c.flush()
+}
+
+// wake makes the actor flush; the lock is held.
+func (c *client) wake() {
+	if !c.kicked && c.pid != nil {
+		c.kicked = true
+		c.system.Root.Send(c.pid, kick{})
+	}
+}
+
+// propose has an operation executed once.
+func (c *client) propose(ctx context.Context, operation []byte) (Result, error) {
+	p, err := c.begin(operation)
+	if err != nil {
+		return Result{}, err
+	}
+	select {
+	case a, ok := <-p.done:
+		switch {
+		case !ok:
+			return Result{}, c.why()
+		case a.Refused:
+			return Result{}, ErrSessionEnded
+		}
+		return Result{Slot: a.Slot, Output: a.Result}, nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		delete(c.calls, p.command.Sequence)
+		c.mu.Unlock()
+		return Result{}, fmt.Errorf("cluster: propose: %w", context.Cause(ctx))
+	}
+}
+
+func (c *client) begin(operation []byte) (*call, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped != nil {
+		return nil, c.stopped
+	}
+	if len(c.calls) >= c.limit {
+		return nil, ErrBusy
+	}
+	c.sequence++
+	for c.settled < c.sequence && c.calls[c.settled] == nil {
+		c.settled++
+	}
+	p := &call{
+		command: &messages.Command{
+			Client: c.id, Incarnation: c.incarnation, Sequence: c.sequence, Settled: c.settled, Operation: operation,
+		},
+		sent: time.Now(),
+		done: make(chan *messages.Answer, 1),
+	}
+	c.calls[c.sequence] = p
+	c.fresh = append(c.fresh, p.command)
+	c.wake()
+	return p, nil
+}
+
+// barrier returns once a read of this node's state sees every operation that was
+// answered, by any node, before the call.
+func (c *client) barrier(ctx context.Context) error {
+	r, err := c.beginRead()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-r.done:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.stopped
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.reads = slices.DeleteFunc(c.reads, func(x *read) bool { return x == r })
+		return fmt.Errorf("cluster: read: %w", context.Cause(ctx))
+	}
+}
+
+func (c *client) beginRead() (*read, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped != nil {
+		return nil, c.stopped
+	}
+	if len(c.reads) >= c.limit {
+		return nil, ErrBusy
+	}
+	c.readNo++
+	r := &read{number: c.readNo, done: make(chan struct{})}
+	c.reads = append(c.reads, r)
+	c.wake()
+	return r, nil
+}
+
+// flush sends what came since the last flush, in one message.
+func (c *client) flush() {
+	c.mu.Lock()
+	commands, readNo := c.fresh, c.readNo
+	askRead := readNo > c.readSent
+	c.fresh, c.readSent, c.kicked = nil, readNo, false
+	c.mu.Unlock()
+	if len(commands) > 0 {
+		c.request(commands, false)
+	}
+	if askRead {
+		c.askToRead(readNo)
+	}
+}
+
+func (c *client) request(commands []*messages.Command, again bool) {
+	c.send(actors.ReplicaAddr(c.member), &messages.Request{
+		From: string(actors.ClientAddr(c.member)), Commands: commands, Again: again,
+	})
+}
+
+func (c *client) askToRead(number uint64) {
+	c.send(actors.ReplicaAddr(c.member), &messages.Read{From: string(actors.ClientAddr(c.member)), Number: number})
+}
+
+// askAgain repeats the questions that have waited for long: a replica that crashed
+// has forgotten them.
+func (c *client) askAgain() {
+	now := time.Now()
+	var late []*messages.Command
+	c.mu.Lock()
+	for _, sequence := range slices.Sorted(maps.Keys(c.calls)) {
+		if p := c.calls[sequence]; now.Sub(p.sent) >= askAgain {
+			p.sent = now
+			late = append(late, p.command)
+		}
+	}
+	waiting := len(c.reads) > 0
+	readNo := c.readSent
+	c.mu.Unlock()
+	if len(late) > 0 {
+		c.request(late, true)
+	}
+	if waiting {
+		c.askToRead(readNo)
+	}
+}
+
+func (c *client) onResponse(m *messages.Response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range m.Answers {
+		if p, ok := c.calls[a.Sequence]; ok {
+			delete(c.calls, a.Sequence)
+			p.done <- a
+		}
+	}
+}
+
+func (c *client) onReadReady(m *messages.ReadReady) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.reads) > 0 && c.reads[0].number <= m.Number {
+		close(c.reads[0].done)
+		c.reads = c.reads[1:]
+	}
+}
+
+// stop ends all calls.
+func (c *client) stop(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped != nil {
+		return
+	}
+	c.stopped, c.pid = why, nil
+	for _, p := range c.calls {
+		close(p.done)
+	}
+	for _, r := range c.reads {
+		close(r.done)
+	}
+	clear(c.calls)
+	c.reads = nil
+}
+
+func (c *client) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+// inFlight counts the calls that have no answer yet.
+func (c *client) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls) + len(c.reads)
+}

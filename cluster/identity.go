@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// identityFile holds, in a data directory, whose it is (S11).
+const identityFile = "identity.json"
+
+// An IdentityError says that a data directory must not be used by this member. It
+// is final: starting again changes nothing.
+type IdentityError struct {
+	Dir string
+	Why string
+}
+
+func (e *IdentityError) Error() string {
+	return fmt.Sprintf("cluster: data directory %s: %s", e.Dir, e.Why)
+}
+
+// Hint tells the operator what to do about it.
+func (e *IdentityError) Hint() string {
+	return "An acceptor that forgot its promises can undo decisions. Put the member's own data directory " +
+		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster."
+}
+
+// openIdentity reads the identity in dir, or draws a new one, and counts one more
+// incarnation.
+func openIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cluster: data directory: %w", err)
+	}
+	id := &messages.Identity{}
+	path := filepath.Join(dir, identityFile)
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := refuseOrphan(dir); err != nil {
+			return nil, err
+		}
+		id = &messages.Identity{Cluster: cluster, Member: member, Name: name, Disk: drawDisk()}
+	case err != nil:
+		return nil, fmt.Errorf("cluster: identity: %w", err)
+	default:
+		if err := protojson.Unmarshal(b, id); err != nil {
+			return nil, &IdentityError{dir, fmt.Sprintf("%s cannot be read: %v", identityFile, err)}
+		}
+	}
+	if id.Cluster != cluster || id.Member != member || id.Name != name {
+		return nil, &IdentityError{dir, fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
+			id.Name, id.Member, id.Cluster, name, member, cluster)}
+	}
+	if id.Seen == nil {
+		id.Seen = make(map[uint32]uint64)
+	}
+	id.Incarnation++
+	return id, saveIdentity(dir, id)
+}
+
+// refuseOrphan refuses a directory that holds a journal or a state but not whose.
+func refuseOrphan(dir string) error {
+	for _, name := range []string{journalDir, stateDir} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return &IdentityError{dir, fmt.Sprintf("it has a folder %q but no %s", name, identityFile)}
+		}
+	}
+	return nil
+}
+
+func drawDisk() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return binary.LittleEndian.Uint64(b[:]) | 1
+}
+
+// saveIdentity replaces the file as a whole.
+func saveIdentity(dir string, id *messages.Identity) error {
+	b, err := protojson.MarshalOptions{Multiline: true}.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("cluster: identity: %w", err)
+	}
+	return replaceFile(filepath.Join(dir, identityFile), func(f *os.File) error {
+		_, err := f.Write(append(b, '\n'))
+		return err
+	})
+}
+
+// replaceFile writes a file beside path, makes it durable, and puts it in its place.
+func replaceFile(path string, write func(*os.File) error) (err error) {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err == nil {
+			err = syncDir(filepath.Dir(path))
+		}
+		if err != nil {
+			err = fmt.Errorf("cluster: write %s: %w", path, err)
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// greet decides on a Hello from another member's node, and remembers its disk. The
+// result is nil when there is nothing new to save.
+func greet(id *messages.Identity, m *messages.Hello) (refusal string, changed *messages.Identity) {
+	known, met := id.Seen[m.Member]
+	switch {
+	case m.Cluster != id.Cluster:
+		return fmt.Sprintf("this is cluster %q, not %q", id.Cluster, m.Cluster), nil
+	case m.Member == id.Member:
+		return fmt.Sprintf("member %d is %q itself", m.Member, id.Name), nil
+	case met && known != m.Disk:
+		return fmt.Sprintf("member %d was seen with another data directory", m.Member), nil
+	case met:
+		return "", nil
+	}
+	next := proto.Clone(id).(*messages.Identity)
+	if next.Seen == nil {
+		next.Seen = make(map[uint32]uint64)
+	}
+	next.Seen[m.Member] = m.Disk
+	return "", next
+}

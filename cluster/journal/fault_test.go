@@ -1,0 +1,183 @@
+package journal
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// faulty is a disk whose syncs can fail, and that knows what isn't synced.
+type faulty struct {
+	files
+	mu     sync.Mutex
+	broken error
+	full   bool
+	dirty  int // writes since the last sync
+}
+
+func (v *faulty) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.full {
+		return nil, syscall.ENOSPC
+	}
+	f, err := v.files.Create(dir, name, size)
+	return &faultyFile{f, v}, err
+}
+
+type faultyFile struct {
+	types.WritableFile
+	v *faulty
+}
+
+func (f *faultyFile) Sync() error {
+	f.v.mu.Lock()
+	defer f.v.mu.Unlock()
+	f.v.dirty = 0
+	return errors.Join(f.v.broken, f.WritableFile.Sync())
+}
+
+func (f *faultyFile) WriteAt(b []byte, at int64) (int, error) {
+	f.v.mu.Lock()
+	defer f.v.mu.Unlock()
+	f.v.dirty++
+	return f.WritableFile.WriteAt(b, at)
+}
+
+// TestDoneMeansSynced: when done is called, nothing written waits for a sync.
+func TestDoneMeansSynced(t *testing.T) {
+	v, o := new(faulty), must(t, t.TempDir(), minSegmentBytes)
+	l, err := o.open(func() (store, error) { return openDisk(o, v) })
+	l = opened(t, l, err)
+	for slot := range uint64(40) {
+		l.Append(pvalue(acceptor, 1, slot, 100), func() {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.dirty != 0 {
+				t.Errorf("done of slot %d with %d writes not synced", slot, v.dirty)
+			}
+		})
+	}
+	write(t, l, promise(1))
+}
+
+// TestAFailedSyncOfTheDiskIsFinal also shows that what was acknowledged before
+// survives it.
+func TestAFailedSyncOfTheDiskIsFinal(t *testing.T) {
+	dir, v := t.TempDir(), new(faulty)
+	o := Options{Dir: dir, Logger: hclog.NewNullLogger()}
+	failures := make(chan error, 2)
+	o.Failed = func(err error) { failures <- err }
+	l, err := o.open(func() (store, error) { return openDisk(o, v) })
+	l = opened(t, l, err)
+	write(t, l, promise(1))
+	v.mu.Lock()
+	v.broken = errors.New("I/O error")
+	v.mu.Unlock()
+	l.Append(promise(2), func() { t.Error("done of a record that was not synced") })
+	if err := <-failures; !errors.Is(err, v.broken) {
+		t.Fatal(err)
+	}
+	if err := l.Close(); !errors.Is(err, v.broken) {
+		t.Fatal(err)
+	}
+	l, err = Open(must(t, dir, 0))
+	l = opened(t, l, err)
+	got := replay(t, l, acceptor)
+	if len(got) != 1 || got[0].GetBallot().Round < 1 {
+		t.Fatal(got)
+	}
+}
+
+// TestAFullDiskIsNamed: raft-wal makes the next segment in the background, and says
+// "segment is sealed" to the append after that.
+func TestAFullDiskIsNamed(t *testing.T) {
+	v, o := new(faulty), must(t, t.TempDir(), minSegmentBytes)
+	failures := make(chan error, 1)
+	o.Failed = func(err error) { failures <- err }
+	l, err := o.open(func() (store, error) { return openDisk(o, v) })
+	l = opened(t, l, err)
+	v.mu.Lock()
+	v.full = true
+	v.mu.Unlock()
+	var mu sync.Mutex
+	last := uint64(0)
+	for slot := uint64(1); len(failures) == 0; slot++ {
+		synced := make(chan struct{})
+		l.Append(pvalue(acceptor, 1, slot, 90), func() {
+			mu.Lock()
+			defer mu.Unlock()
+			last = slot
+			close(synced)
+		})
+		select {
+		case <-synced:
+		case <-l.ended:
+		}
+	}
+	if err := <-failures; !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	_ = l.Close()                                  // the failure again
+	l, err = Open(must(t, o.Dir, minSegmentBytes)) // there is room again
+	l = opened(t, l, err)
+	if got := uint64(len(replay(t, l, acceptor)) - 1); got != last {
+		t.Fatalf("%d pvalues, want %d", got, last)
+	}
+	write(t, l, promise(9))
+}
+
+// TestReplayBesideAppendsAndCuts replays again and again while the front is cut.
+func TestReplayBesideAppendsAndCuts(t *testing.T) {
+	for _, w := range worlds(t) {
+		t.Run(w.name, func(t *testing.T) {
+			l, err := w.open(t, must(t, "", minSegmentBytes))
+			l = opened(t, l, err)
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for slot := uint64(1); ; slot++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					durable := make(chan struct{})
+					l.Append(pvalue(acceptor, 1, slot, 90), nil)
+					l.Append(forgotten(max(slot, 20)-19), func() { close(durable) })
+					<-durable
+				}
+			}()
+			for last := uint64(0); last < 400; {
+				next, below := uint64(0), uint64(0)
+				err := l.Replay(acceptor, func(rec *messages.Record) {
+					switch k := rec.Kind.(type) {
+					case *messages.Record_Forgotten:
+						below = k.Forgotten
+					case *messages.Record_Pvalue:
+						if slot := k.Pvalue.Slot; slot < below || next > 0 && slot != next {
+							t.Errorf("slot %d after %d, forgotten below %d", slot, next-1, below)
+						}
+						next = k.Pvalue.Slot + 1
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = next
+				write(t, l, promise(1)) // a cut may come between two replays
+			}
+			close(stop)
+			<-stopped
+			if l.Stats().Cuts == 0 {
+				t.Error("nothing was cut meanwhile")
+			}
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// files is the file system as raft-wal wants it. It differs from raft-wal's own in
+// that it syncs data without the time stamps, and that it fsyncs the directory
+// also for a file that was there before: whoever made it may have died in between.
+type files struct{}
+
+var _ types.VFS = files{}
+
+func (files) ListDir(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func (files) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := preallocate(f, int64(size)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &file{File: f, dir: dir}, nil
+}
+
+func (files) Delete(dir, name string) error {
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func (files) OpenReader(dir, name string) (types.ReadableFile, error) {
+	return os.Open(filepath.Join(dir, name))
+}
+
+func (files) OpenWriter(dir, name string) (types.WritableFile, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &file{File: f, dir: dir}, nil
+}
+
+// file is a segment that is written to.
+type file struct {
+	*os.File
+	dir    string
+	synced atomic.Bool // the file's size and name are on disk
+}
+
+func (f *file) Sync() error {
+	if f.synced.Load() {
+		return syncData(f.File)
+	}
+	if err := f.File.Sync(); err != nil {
+		return err
+	}
+	if err := syncDir(f.dir); err != nil {
+		return err
+	}
+	f.synced.Store(true)
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// replaceFile writes a file as a whole or not at all, durably.
+func replaceFile(dir, name string, data []byte) error {
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// readFile is os.ReadFile, but nil for a file that isn't there.
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && b == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// lockDir keeps other processes, and other Logs of this one, out of dir until the
+// file is closed. It never waits.
+func lockDir(dir string) (io.Closer, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	held, err := tryLock(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: lock %s: %w", path, err), f.Close())
+	}
+	if held {
+		return nil, errors.Join(&LockedError{Path: path}, f.Close())
+	}
+	return f, nil
+}

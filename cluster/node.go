@@ -1,0 +1,333 @@
+// Package cluster runs a node: the roles of one member, the disk under them, and
+// the network between them and their peers. It replicates a [StateMachine].
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster/journal"
+	"github.com/pmmc-go/pmmc/cluster/transport"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// The folders of a data directory.
+const (
+	journalDir = "journal"
+	stateDir   = "state"
+)
+
+// StateDir is the folder of a data directory in which a state machine that keeps
+// itself on disk has its files.
+func StateDir(dataDir string) string { return filepath.Join(dataDir, stateDir) }
+
+// Node is a running member of a cluster.
+type Node struct {
+	options   Options
+	config    actors.Configuration
+	me        actors.Member
+	identity  *messages.Identity
+	machine   DurableStateMachine
+	journal   journal.Journal
+	system    *actor.ActorSystem
+	transport *transport.Transport
+	tree      *runtime.Node
+	client    *client
+
+	flushing sync.WaitGroup
+	ending   chan struct{} // closed when the node begins to end
+	done     chan struct{} // closed when it has ended
+
+	mu   sync.Mutex
+	ends bool
+	err  error
+}
+
+// Start starts a node. It returns as soon as the node listens; the node takes part
+// in decisions once it has made itself known to a majority of its peers. A node owns
+// the Machine and the Journal of its options and closes them, also when Start fails.
+func Start(o Options) (*Node, error) {
+	n := &Node{options: o, ending: make(chan struct{}), done: make(chan struct{})}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.closeStorage())
+	}
+	n.flushing.Add(1)
+	go n.flush()
+	return n, nil
+}
+
+func (n *Node) open() (err error) {
+	if m, ok := n.options.Machine.(DurableStateMachine); ok {
+		n.machine = m
+	}
+	n.journal = n.options.Journal
+	if err := n.options.check(); err != nil {
+		return err
+	}
+	o := n.options
+	n.config = o.configuration()
+	n.me, _ = n.config.Named(o.Member)
+	if n.identity, err = openIdentity(o.DataDir, o.Cluster, n.me.ID, n.me.Name); err != nil {
+		return err
+	}
+	if n.machine == nil {
+		if n.machine, err = keep(o.Machine, StateDir(o.DataDir)); err != nil {
+			return err
+		}
+	}
+	if n.journal == nil {
+		n.journal, err = journal.Open(journal.Options{
+			Dir: filepath.Join(o.DataDir, journalDir), SegmentBytes: o.Protocol.SegmentBytes,
+			Failed: n.fail, Logger: o.Logger.Named("journal"),
+		})
+		if err != nil {
+			n.journal = nil
+			return fmt.Errorf("cluster: %w", err)
+		}
+	}
+	n.client = newClient(n.me.ID, n.identity.Incarnation, n.me.Name, o.Protocol.InFlight)
+	return n.openNetwork()
+}
+
+func (n *Node) closeStorage() error {
+	var errs []error
+	if n.journal != nil {
+		errs = append(errs, n.journal.Close())
+	}
+	if n.machine != nil {
+		errs = append(errs, n.machine.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) openNetwork() (err error) {
+	o := n.options
+	peers := make(map[string]string)
+	for _, m := range o.Members {
+		peers[m.Name] = m.Address
+	}
+	n.system = transport.NewSystem(o.Logger.Named("actors"))
+	n.transport, err = transport.Start(n.system, transport.Options{
+		Listen: cmp.Or(o.Listen, peers[o.Member]), Member: o.Member, Peers: peers,
+		TLS: o.TLS, Link: o.Link, Logger: o.Logger.Named("transport"),
+	})
+	if err != nil {
+		n.system.Shutdown()
+		return fmt.Errorf("cluster: %w", err)
+	}
+	n.tree, err = runtime.Start(runtime.Options{
+		System: n.system, Member: o.Member, Address: func(member string) string { return peers[member] },
+		Journal: n.journal, Seed: n.identity.Disk + n.identity.Incarnation,
+		Failed: n.fail, Logger: o.Logger.Named("actors"), Observe: o.Observe,
+	})
+	if err != nil {
+		n.transport.Kill()
+		n.system.Shutdown()
+		return fmt.Errorf("cluster: %w", err)
+	}
+	n.client.send = n.tree.Send
+	door := n.doorkeeper()
+	n.tree.Grow(
+		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
+		runtime.Child{Name: "identity", Actor: func() actor.Actor { return door }},
+	)
+	return nil
+}
+
+func (n *Node) doorkeeper() *doorkeeper {
+	d := &doorkeeper{
+		dir: n.options.DataDir, id: n.identity, strange: make(map[actors.Addr]bool),
+		peers: len(n.config.Members) - 1, send: n.tree.Send, admitted: n.admit, refused: n.fail,
+	}
+	for _, m := range n.config.Members {
+		if m.ID != n.me.ID {
+			d.strange[identityAddr(m.Name)] = true
+		}
+	}
+	return d
+}
+
+// admit starts the roles.
+func (n *Node) admit() {
+	var roles []runtime.Child
+	if n.me.Acceptor {
+		roles = append(roles, runtime.Child{Name: "acceptor", Build: n.buildAcceptor})
+	}
+	if n.me.Leader {
+		roles = append(roles, runtime.Child{Name: "leader", Build: n.buildLeader})
+	}
+	n.tree.Grow(runtime.Child{Name: fmt.Sprintf("epoch-%d", n.config.Epoch), Children: roles})
+	if n.me.Replica {
+		n.tree.Grow(runtime.Child{Name: "replica", Build: n.buildReplica})
+	}
+}
+
+func (n *Node) buildAcceptor() actors.Role {
+	p := n.options.Protocol
+	return actors.NewAcceptor(actors.AcceptorOptions{
+		Configuration: n.config, ChunkBytes: p.ChunkBytes, RetainSlots: uint64(p.RetainSlots), RetainBytes: p.RetainBytes,
+	})
+}
+
+func (n *Node) buildLeader() actors.Role {
+	p := n.options.Protocol
+	return actors.NewLeader(actors.LeaderOptions{
+		ID: n.me.ID, Configuration: n.config, Window: uint64(p.Window), Tick: p.Ping, Timeout: p.Timeout, Resend: p.Resend,
+	})
+}
+
+func (n *Node) buildReplica() actors.Role {
+	p := n.options.Protocol
+	return actors.NewReplica(actors.ReplicaOptions{
+		ID: n.me.ID, Incarnation: n.identity.Incarnation, Configuration: n.config,
+		State:  &state{machine: n.machine, dir: n.options.DataDir},
+		Window: uint64(p.Window), Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
+		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
+	})
+}
+
+// flush makes the state durable now and then, so that acceptors may forget what it
+// holds (S5), until the node ends.
+func (n *Node) flush() {
+	defer n.flushing.Done()
+	ticks := time.NewTicker(n.options.Protocol.Flush)
+	defer ticks.Stop()
+	var durable uint64
+	for {
+		select {
+		case <-n.ending:
+			return
+		case <-ticks.C:
+		}
+		if n.machine.Executed() > durable {
+			below, err := n.machine.Flush()
+			if err != nil {
+				n.fail(fmt.Errorf("cluster: flush the state: %w", err))
+				return
+			}
+			durable = below
+		}
+		// Again and again: the replica may have been restarted.
+		n.tree.Send(actors.ReplicaAddr(n.me.Name), &messages.Flushed{Below: durable})
+	}
+}
+
+// Propose has an operation executed, once, by all replicas, and returns what came of
+// it here. When it returns an error, the errors of this package tell whether the
+// operation may still be executed.
+func (n *Node) Propose(ctx context.Context, operation []byte) (Result, error) {
+	return n.client.propose(ctx, operation)
+}
+
+// Read answers a query from the state of this node, which has, by then, executed
+// every operation that any node answered before Read was called (S8).
+func (n *Node) Read(ctx context.Context, query []byte) ([]byte, error) {
+	if err := n.Barrier(ctx); err != nil {
+		return nil, err
+	}
+	return n.machine.Query(query)
+}
+
+// Barrier returns once this node's state is as fresh as Read wants it.
+func (n *Node) Barrier(ctx context.Context) error { return n.client.barrier(ctx) }
+
+// Done is closed when the node has ended; Err then says why.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is nil while the node runs and after Stop, and otherwise the failure that
+// ended it.
+func (n *Node) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// fail ends the node because it can no longer be trusted.
+func (n *Node) fail(err error) {
+	n.options.Logger.Error("ending the node", "error", err)
+	go n.end(err, func() { n.crash() }) // the caller is often one of those who must end
+}
+
+// Stop ends the node in good order. When ctx ends first, the node ends as it would
+// in a crash, and the error says so.
+func (n *Node) Stop(ctx context.Context) error {
+	var err error
+	n.end(nil, func() { err = n.shutDown(ctx) })
+	<-n.done
+	return errors.Join(err, n.Err())
+}
+
+// Kill ends the node without goodbye: what is not on disk is lost, as in a crash.
+func (n *Node) Kill() {
+	n.end(nil, func() { n.crash() })
+	<-n.done
+}
+
+// end ends the node, once.
+func (n *Node) end(why error, how func()) {
+	n.mu.Lock()
+	if n.ends {
+		n.mu.Unlock()
+		return
+	}
+	n.ends, n.err = true, why
+	n.mu.Unlock()
+	close(n.ending)
+	stopped := ErrStopped
+	if why != nil {
+		stopped = fmt.Errorf("%w: %w", ErrStopped, why)
+	}
+	n.client.stop(stopped)
+	how()
+	close(n.done)
+}
+
+// shutDown ends the parts in order: who asks first, who answers last.
+func (n *Node) shutDown(ctx context.Context) error {
+	inOrder := make(chan error, 1)
+	go func() { inOrder <- n.stopInOrder(ctx) }()
+	select {
+	case err := <-inOrder:
+		return err
+	case <-ctx.Done():
+		n.crash()
+		<-inOrder
+		return fmt.Errorf("cluster: stop: %w: ended as in a crash", context.Cause(ctx))
+	}
+}
+
+func (n *Node) stopInOrder(ctx context.Context) error {
+	n.flushing.Wait()
+	errs := []error{n.tree.StopAll()}
+	if _, err := n.machine.Flush(); err != nil {
+		errs = append(errs, fmt.Errorf("cluster: flush the state: %w", err))
+	}
+	errs = append(errs, n.transport.Stop(ctx), n.closeStorage())
+	n.system.Shutdown()
+	return errors.Join(errs...)
+}
+
+// crash ends the node as a power cut would, so far as a process can do that.
+func (n *Node) crash() {
+	if c, ok := n.journal.(interface{ Crash() }); ok {
+		c.Crash() // from here on, nothing becomes durable
+	}
+	n.transport.Kill()
+	if err := n.tree.StopAll(); err != nil {
+		n.options.Logger.Warn("actors did not stop", "error", err)
+	}
+	n.flushing.Wait()
+	if err := n.closeStorage(); err != nil {
+		n.options.Logger.Warn("could not close the storage", "error", err)
+	}
+	n.system.Shutdown()
+}

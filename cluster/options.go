@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster/journal"
+)
+
+// Member is a member of the cluster, as all its nodes must know it.
+type Member struct {
+	ID      uint32 // from 1; its number in ballots, never given to another
+	Name    string
+	Address string // where its peers reach it, as host:port
+
+	Replica, Leader, Acceptor bool
+}
+
+// Options are what a node needs to know. Cluster, Member, Members, DataDir and
+// Machine are required.
+type Options struct {
+	Cluster string   // its name; nodes of different clusters refuse each other
+	Member  string   // which of Members this node is
+	Members []Member // the same on all nodes
+	Listen  string   // where this node listens for its peers; its own Address if empty
+	DataDir string
+	Machine StateMachine
+	TLS     *tls.Config // between peers, both ways; nil is plaintext
+
+	Protocol Protocol
+
+	// Journal replaces the one on disk, for tests. The node closes it.
+	Journal journal.Journal
+	// Link tells whether a message may go from one member to another, for tests.
+	Link func(from, to string) bool
+	// Observe sees all that the roles do, in their own turns, for tests.
+	Observe func(runtime.Event)
+	Logger  hclog.Logger
+}
+
+// Protocol holds the settings of the protocol. They may differ between nodes, but
+// for Window.
+type Protocol struct {
+	Window        int // slots that a replica may propose beyond the last one it executed
+	Pipeline      int // of those, proposed and not decided; at most Window
+	BatchCommands int // commands in one decree, at the most
+	BatchBytes    int // of their operations; a single one may be longer
+
+	Ping    time.Duration // between two signs of life
+	Timeout actors.TimeoutOptions
+	Resend  time.Duration // of a question that has no answer
+
+	CatchUp     time.Duration // between two looks at what is missing
+	RetainSlots int           // kept for members that lag, though they could be forgotten …
+	RetainBytes int           // … as long as their decrees are not more than this
+	ChunkBytes  int           // of a message of many decrees or of a snapshot
+
+	Flush        time.Duration // between two times that the state is made durable
+	SegmentBytes int           // of a segment of the journal
+	InFlight     int           // calls that wait for an answer, at the most
+}
+
+// DefaultProtocol returns settings for a local network.
+func DefaultProtocol() Protocol {
+	return Protocol{
+		Window: 128, Pipeline: 8, BatchCommands: 4096, BatchBytes: 1 << 20,
+		Ping: 50 * time.Millisecond,
+		Timeout: actors.TimeoutOptions{
+			Initial: 250 * time.Millisecond, Min: 200 * time.Millisecond, Max: 5 * time.Second,
+			Factor: 2, Step: time.Millisecond,
+		},
+		Resend:  100 * time.Millisecond,
+		CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
+		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 8192,
+	}
+}
+
+// configuration translates the members into the protocol's words.
+func (o *Options) configuration() actors.Configuration {
+	c := actors.Configuration{Epoch: 1}
+	for _, m := range o.Members {
+		c.Members = append(c.Members, actors.Member{
+			ID: m.ID, Name: m.Name, Replica: m.Replica, Leader: m.Leader, Acceptor: m.Acceptor,
+		})
+	}
+	return c
+}
+
+// check fills in what is left out and refuses what cannot work.
+func (o *Options) check() error {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Protocol == (Protocol{}) {
+		o.Protocol = DefaultProtocol()
+	}
+	me, ok := o.configuration().Named(o.Member)
+	switch {
+	case o.Machine == nil:
+		return errors.New("cluster: options: Machine is missing")
+	case o.DataDir == "":
+		return errors.New("cluster: options: DataDir is missing")
+	case !ok:
+		return fmt.Errorf("cluster: options: %q is none of the %d members", o.Member, len(o.Members))
+	case me.ID == 0:
+		return fmt.Errorf("cluster: options: member %q has no ID; members are numbered from 1", o.Member)
+	case o.Protocol.Pipeline > o.Protocol.Window:
+		return fmt.Errorf("cluster: options: Pipeline %d is larger than Window %d", o.Protocol.Pipeline, o.Protocol.Window)
+	}
+	seen := make(map[uint32]string)
+	for _, m := range o.Members {
+		if other, dup := seen[m.ID]; dup {
+			return fmt.Errorf("cluster: options: members %q and %q both have ID %d", other, m.Name, m.ID)
+		}
+		seen[m.ID] = m.Name
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// state is the actors.State of a state machine. Where the machine's disk fails, it
+// panics with an actors.Failure, which ends the node.
+type state struct {
+	machine DurableStateMachine
+	dir     string // where a snapshot is gathered
+}
+
+func must(what string, err error) {
+	if err != nil {
+		panic(actors.Failure{Err: fmt.Errorf("cluster: %s: %w", what, err)})
+	}
+}
+
+// SlotOut is the first slot that is not executed.
+func (s *state) SlotOut() uint64 { return s.machine.Executed() }
+
+// sessionKey is where the state keeps a session's record.
+func sessionKey(r *messages.SessionRecord) string {
+	return fmt.Sprintf("session/%d/%d", r.Client, r.Slot)
+}
+
+// Sessions lists the records of sessions.
+func (s *state) Sessions() []*messages.SessionRecord {
+	records, err := s.machine.Records()
+	must("read the sessions", err)
+	all := make([]*messages.SessionRecord, 0, len(records))
+	for _, r := range records {
+		rec := &messages.SessionRecord{}
+		if err := proto.Unmarshal(r.Value, rec); err != nil {
+			must("read the sessions", fmt.Errorf("record %q: %w", r.Key, err))
+		}
+		all = append(all, rec)
+	}
+	return all
+}
+
+// Execute applies the operations of a slot.
+func (s *state) Execute(slot uint64, operations [][]byte) [][]byte {
+	results := s.machine.Apply(slot, operations)
+	if len(results) != len(operations) {
+		must("apply", fmt.Errorf("slot %d: the state machine gave %d results for %d operations", slot, len(results), len(operations)))
+	}
+	return results
+}
+
+// Commit makes the slot part of the state.
+func (s *state) Commit(slot uint64, drop, put []*messages.SessionRecord) {
+	records := make([]Record, 0, len(drop)+len(put))
+	for _, r := range drop {
+		records = append(records, Record{Key: sessionKey(r)})
+	}
+	for _, r := range put {
+		b, err := proto.Marshal(r)
+		must("encode a session", err)
+		records = append(records, Record{Key: sessionKey(r), Value: b})
+	}
+	must("commit", s.machine.Commit(slot, records))
+}
+
+// Snapshot begins to read the state.
+func (s *state) Snapshot() actors.SnapshotReader {
+	from, err := s.machine.Snapshot()
+	must("snapshot", err)
+	out, in := io.Pipe()
+	r := &snapshotReader{pipe: out, buffered: bufio.NewReader(out), written: make(chan struct{})}
+	go func() {
+		defer close(r.written)
+		_, err := from.WriteTo(in)
+		if c, ok := from.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+		in.CloseWithError(err) // nil reads as the end
+	}()
+	return r
+}
+
+// snapshotReader turns what a state machine writes into what a replica reads. It
+// owns the goroutine that writes.
+type snapshotReader struct {
+	pipe     *io.PipeReader
+	buffered *bufio.Reader
+	written  chan struct{}
+}
+
+// Next reads the next n bytes, or fewer at the end.
+func (r *snapshotReader) Next(n int) (data []byte, last bool, err error) {
+	data = make([]byte, n)
+	read, err := io.ReadFull(r.buffered, data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, false, fmt.Errorf("cluster: snapshot: %w", err)
+	}
+	_, err = r.buffered.Peek(1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, fmt.Errorf("cluster: snapshot: %w", err)
+	}
+	return data[:read], err != nil, nil
+}
+
+// Close ends the reading; the writer notices.
+func (r *snapshotReader) Close() {
+	_ = r.pipe.Close() // always nil
+	<-r.written
+}
+
+// Restore begins to gather a snapshot in a file.
+func (s *state) Restore() actors.SnapshotWriter {
+	f, err := os.OpenFile(filepath.Join(s.dir, "snapshot.part"), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	must("gather a snapshot", err)
+	return &snapshotWriter{state: s, file: f}
+}
+
+type snapshotWriter struct {
+	state *state
+	file  *os.File
+}
+
+// Write adds to the file.
+func (w *snapshotWriter) Write(data []byte) error {
+	_, err := w.file.Write(data)
+	return err
+}
+
+// Finish replaces the state.
+func (w *snapshotWriter) Finish() error {
+	if _, err := w.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return w.state.machine.Restore(bufio.NewReaderSize(w.file, 1<<20))
+}
+
+// Close removes the file.
+func (w *snapshotWriter) Close() {
+	_ = w.file.Close()           // nothing in it is needed,
+	_ = os.Remove(w.file.Name()) // and the next one truncates it
+}
