@@ -1,0 +1,321 @@
+// Package clustertest runs clusters inside tests: several nodes in one process, over
+// the real transport on loopback, with faults on demand. Everything ends with the
+// test; when it failed, each node's view is printed.
+package clustertest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/journal"
+)
+
+// Machine makes the state machine of a member: for its first start and for each
+// restart. A machine that keeps itself on disk has its files in dir; what it had not
+// flushed before a Kill must be gone.
+type Machine func(member, dir string) (cluster.StateMachine, error)
+
+// Options change what New does. The zero Options are those of New.
+type Options struct {
+	Machine  Machine           // a Register each if nil
+	Protocol *cluster.Protocol // cluster.DefaultProtocol if nil
+	Disk     bool              // journals on disk, with fsync; else in memory
+	Logger   hclog.Logger      // silence if nil
+	// Observe sees all that the roles of all nodes do, in their own turns.
+	Observe func(runtime.Event)
+	// Change changes a node's options before each start.
+	Change func(*cluster.Options)
+}
+
+// Cluster is a set of nodes under test.
+type Cluster struct {
+	t       testing.TB
+	options Options
+	members []cluster.Member
+	nodes   map[string]*Node
+
+	mu  sync.Mutex
+	cut map[[2]string]bool
+}
+
+// Node is one member's node, running or not.
+type Node struct {
+	*cluster.Node // nil while it is down
+	Name          string
+	cluster       *Cluster
+	dir           string
+	memory        *journal.Memory
+}
+
+// New starts n nodes and returns when the cluster answers.
+func New(t testing.TB, n int) *Cluster { return NewWith(t, n, Options{}) }
+
+// Names are the names of members, in order.
+var Names = []string{"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"}
+
+// NewWith starts n nodes and returns when the cluster answers.
+func NewWith(t testing.TB, n int, o Options) *Cluster {
+	t.Helper()
+	if n < 1 || n > len(Names) {
+		t.Fatalf("clustertest: %d nodes: want 1 to %d", n, len(Names))
+	}
+	if o.Machine == nil {
+		o.Machine = func(string, string) (cluster.StateMachine, error) { return NewRegister(), nil }
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	c := &Cluster{t: t, options: o, nodes: make(map[string]*Node), cut: make(map[[2]string]bool)}
+	for i, address := range freeAddresses(t, n) {
+		name := Names[i]
+		c.members = append(c.members, cluster.Member{
+			ID: uint32(i + 1), Name: name, Address: address, Replica: true, Leader: true, Acceptor: true,
+		})
+		c.nodes[name] = &Node{Name: name, cluster: c, dir: t.TempDir(), memory: journal.NewMemory(nil)}
+	}
+	t.Cleanup(c.end)
+	for _, node := range c.Nodes() {
+		node.Start()
+	}
+	c.WaitReady()
+	return c
+}
+
+// freeAddresses finds ports that nobody listens on.
+func freeAddresses(t testing.TB, n int) []string {
+	var addresses []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("clustertest: %v", err)
+		}
+		defer l.Close() // all are held until all are drawn
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// Nodes lists the nodes, in the order of Names.
+func (c *Cluster) Nodes() []*Node {
+	var all []*Node
+	for _, m := range c.members {
+		all = append(all, c.nodes[m.Name])
+	}
+	return all
+}
+
+// Running lists the nodes that run.
+func (c *Cluster) Running() []*Node {
+	var up []*Node
+	for _, n := range c.Nodes() {
+		if n.Node != nil {
+			up = append(up, n)
+		}
+	}
+	return up
+}
+
+// Node finds a node by its name.
+func (c *Cluster) Node(name string) *Node {
+	c.t.Helper()
+	n, ok := c.nodes[name]
+	if !ok {
+		c.t.Fatalf("clustertest: no node %q", name)
+	}
+	return n
+}
+
+// Members lists the members as each node knows them.
+func (c *Cluster) Members() []cluster.Member { return c.members }
+
+// Start starts a node that is down, on what its disk holds.
+func (n *Node) Start() {
+	c := n.cluster
+	c.t.Helper()
+	if n.Node != nil {
+		c.t.Fatalf("clustertest: %s runs already", n.Name)
+	}
+	machine, err := c.options.Machine(n.Name, cluster.StateDir(n.dir))
+	if err != nil {
+		c.t.Fatalf("clustertest: state machine of %s: %v", n.Name, err)
+	}
+	protocol := cluster.DefaultProtocol()
+	if c.options.Protocol != nil {
+		protocol = *c.options.Protocol
+	}
+	o := cluster.Options{
+		Cluster: "test", Member: n.Name, Members: c.members, DataDir: n.dir, Machine: machine,
+		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
+		Logger: c.options.Logger.Named(n.Name),
+	}
+	if !c.options.Disk {
+		o.Journal, err = n.memory.Open(journal.Options{Failed: func(err error) { c.t.Errorf("journal of %s: %v", n.Name, err) }})
+		if err != nil {
+			c.t.Fatalf("clustertest: journal of %s: %v", n.Name, err)
+		}
+	}
+	if c.options.Change != nil {
+		c.options.Change(&o)
+	}
+	if n.Node, err = cluster.Start(o); err != nil {
+		n.Node = nil
+		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
+	}
+}
+
+// Kill ends the node without goodbye; what was not on disk is lost.
+func (n *Node) Kill() {
+	if n.Node != nil {
+		n.Node.Kill()
+		n.Node = nil
+	}
+}
+
+// Stop ends the node in good order.
+func (n *Node) Stop() {
+	n.cluster.t.Helper()
+	if n.Node == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := n.Node.Stop(ctx); err != nil {
+		n.cluster.t.Errorf("clustertest: stop %s: %v", n.Name, err)
+	}
+	n.Node = nil
+}
+
+// Restart kills the node and starts it again.
+func (n *Node) Restart() {
+	n.cluster.t.Helper()
+	n.Kill()
+	n.Start()
+}
+
+// Cut takes the link from one member to another down, in this direction.
+func (c *Cluster) Cut(from, to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut[[2]string{from, to}] = true
+}
+
+// Isolate takes all links of a member down, in both directions.
+func (c *Cluster) Isolate(name string) {
+	for _, m := range c.members {
+		if m.Name != name {
+			c.Cut(name, m.Name)
+			c.Cut(m.Name, name)
+		}
+	}
+}
+
+// Heal brings all links up.
+func (c *Cluster) Heal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.cut)
+}
+
+func (c *Cluster) linked(from, to string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.cut[[2]string{from, to}]
+}
+
+// Patience is how long the waiting methods wait before they fail the test.
+const Patience = 60 * time.Second
+
+// Eventually waits until a condition holds. What is returned while it does not is
+// printed when it never does.
+func (c *Cluster) Eventually(what string, holds func() error) {
+	c.t.Helper()
+	deadline := time.Now().Add(Patience)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		err := holds()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("clustertest: not %s after %s: %v", what, Patience, err)
+		}
+		<-poll.C
+	}
+}
+
+// WaitReady waits until a fresh read through each running node succeeds.
+func (c *Cluster) WaitReady() {
+	c.t.Helper()
+	for _, n := range c.Running() {
+		c.Eventually("ready: "+n.Name, func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			return n.Barrier(ctx)
+		})
+	}
+}
+
+// Leader waits until the running nodes agree on who is in office, and returns it.
+func (c *Cluster) Leader() *Node {
+	c.t.Helper()
+	var leader *Node
+	c.Eventually("agreed on a leader", func() error {
+		var active []*Node
+		for _, n := range c.Running() {
+			if n.Status().Leader.Standing == "active" {
+				active = append(active, n)
+			}
+		}
+		if len(active) != 1 {
+			return fmt.Errorf("%d nodes are in office", len(active))
+		}
+		for _, n := range c.Running() {
+			if s := n.Status(); s.InOffice != active[0].Name {
+				return fmt.Errorf("%s takes %q to be in office, not %q", n.Name, s.InOffice, active[0].Name)
+			}
+		}
+		leader = active[0]
+		return nil
+	})
+	return leader
+}
+
+// WaitAgreement waits until all running nodes have executed the same slots.
+func (c *Cluster) WaitAgreement() {
+	c.t.Helper()
+	c.Eventually("in agreement", func() error {
+		var slots []uint64
+		for _, n := range c.Running() {
+			slots = append(slots, n.Status().Replica.SlotOut)
+		}
+		for _, s := range slots {
+			if s == 0 || s != slots[0] {
+				return fmt.Errorf("slot_out: %v", slots)
+			}
+		}
+		return nil
+	})
+}
+
+// end ends all nodes, and shows them if the test failed.
+func (c *Cluster) end() {
+	if c.t.Failed() {
+		for _, n := range c.Running() {
+			c.t.Logf("%s: %+v", n.Name, n.Status())
+		}
+	}
+	var all sync.WaitGroup
+	for _, n := range c.Running() {
+		all.Go(n.Kill)
+	}
+	all.Wait()
+}

@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/journal"
+	"github.com/pmmc-go/pmmc/cluster/transport"
+)
+
+// Status is what a node shows of itself. A role that does not show itself within
+// statusPatience, or that the member does not have, leaves its part zero.
+type Status struct {
+	Member string
+	ID     uint32
+	Roles  []string // of replica, leader and acceptor
+	Ready  bool     // the roles of this member run, and it knows who is in office
+
+	Replica  actors.ReplicaView
+	Leader   actors.LeaderView
+	Acceptor actors.AcceptorView
+
+	InOffice string // the member whose leader is in office, as far as known here
+	InFlight int    // calls of this node that wait for an answer
+	Restarts map[string]int
+	Refused  uint64 // messages that their receivers had no use for
+
+	Journal   journal.Stats
+	Transport transport.Stats
+}
+
+// Lag is how many slots this node's replica is behind the most advanced one.
+func (s Status) Lag() uint64 {
+	if s.Replica.Ahead <= s.Replica.SlotOut {
+		return 0
+	}
+	return s.Replica.Ahead - s.Replica.SlotOut
+}
+
+// statusPatience is how long Status waits for an actor that is busy.
+const statusPatience = 500 * time.Millisecond
+
+// Status shows the node.
+func (n *Node) Status() Status {
+	s := Status{
+		Member: n.me.Name, ID: n.me.ID, InFlight: n.client.inFlight(),
+		Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
+		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
+	}
+	if n.me.Replica {
+		s.Roles = append(s.Roles, "replica")
+		s.Replica = view[actors.ReplicaView](n, actors.ReplicaAddr(n.me.Name))
+	}
+	if n.me.Leader {
+		s.Roles = append(s.Roles, "leader")
+		s.Leader = view[actors.LeaderView](n, actors.LeaderAddr(n.me.Name, n.config.Epoch))
+	}
+	if n.me.Acceptor {
+		s.Roles = append(s.Roles, "acceptor")
+		s.Acceptor = view[actors.AcceptorView](n, actors.AcceptorAddr(n.me.Name, n.config.Epoch))
+	}
+	if m, ok := n.config.Member(s.Replica.Office.Leader); ok {
+		s.InOffice = m.Name
+	}
+	s.Ready = s.InOffice != ""
+	return s
+}
+
+// view asks a role to show itself; one that does not is shown as zero.
+func view[V any](n *Node, a actors.Addr) V {
+	shown, err := n.tree.View(a, statusPatience)
+	if err != nil {
+		n.options.Logger.Debug("a role does not show itself", "role", a, "error", err)
+	}
+	v, _ := shown.(V)
+	return v
+}
