@@ -1,0 +1,214 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+)
+
+// stage is what the operations of one slot have done, before Commit makes it part
+// of the state. Operations read through it and so see those before them.
+type stage struct {
+	slot     uint64
+	batch    *pebble.Batch
+	position position // after the operations so far
+	changes  uint32   // of the operation that is being executed
+
+	key, value []byte // scratch: Pebble copies what it is given
+}
+
+// Apply executes the operations of a slot, in order. What an earlier Apply staged
+// and nobody committed is dropped: its slot is being executed again.
+func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
+	s.dropStage()
+	db, err := s.acquire()
+	if err != nil {
+		panic(actors.Failure{Err: fmt.Errorf("kv: slot %d: %w", slot, err)})
+	}
+	defer db.release()
+	s.stage = &stage{slot: slot, batch: db.NewIndexedBatch(), position: *db.position.Load()}
+	results := make([][]byte, len(operations))
+	for i, operation := range operations {
+		if results[i], err = s.stage.execute(operation); err != nil {
+			panic(actors.Failure{Err: fmt.Errorf("kv: slot %d, operation %d: %w", slot, i, err)})
+		}
+	}
+	return results
+}
+
+// execute returns the result of an operation. An error is the disk's and no result.
+func (g *stage) execute(operation []byte) ([]byte, error) {
+	kind, response, err := g.dispatch(operation)
+	if g.changes > 0 {
+		g.position.revision++
+		g.changes = 0
+	}
+	switch {
+	case err == nil:
+		return encodeResult(kind, response)
+	case isRefusal(err):
+		return encodeRefusal(err), nil
+	default:
+		return nil, err
+	}
+}
+
+func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, err error) {
+	var op pb.InternalRaftRequest
+	if proto.Unmarshal(operation, &op) != nil {
+		return 0, nil, ErrMalformed
+	}
+	if err := checkOperation(&op, 0); err != nil {
+		return 0, nil, err
+	}
+	switch {
+	case op.Put != nil:
+		response, err = g.put(op.Put)
+		return resultPut, response, err
+	case op.DeleteRange != nil:
+		response, err = g.deleteRange(op.DeleteRange)
+		return resultDeleteRange, response, err
+	case op.Txn != nil:
+		response, err = runner{ctx: context.Background(), stage: g}.txn(op.Txn)
+		return resultTxn, response, err
+	default:
+		response, err = g.compact(op.Compaction)
+		return resultCompaction, response, err
+	}
+}
+
+// view is the state as the operation being executed sees it: its own changes have
+// the next revision.
+func (g *stage) view() view {
+	v := view{r: g.batch, position: g.position}
+	if g.changes > 0 {
+		v.revision++
+	}
+	return v
+}
+
+// checkPut says whether the state allows a put, and returns the key's live version.
+func (v view) checkPut(r *pb.PutRequest) (prev meta, found bool, err error) {
+	if r.Lease != 0 {
+		return meta{}, false, rpctypes.ErrGRPCLeaseNotFound // no lease is ever granted
+	}
+	if prev, found, err = v.latest(r.Key); err != nil {
+		return meta{}, false, err
+	}
+	if !found && (r.IgnoreValue || r.IgnoreLease) {
+		return meta{}, false, rpctypes.ErrGRPCKeyNotFound
+	}
+	return prev, found, nil
+}
+
+func (g *stage) put(r *pb.PutRequest) (*pb.PutResponse, error) {
+	prev, found, err := g.view().checkPut(r)
+	if err != nil {
+		return nil, err
+	}
+	response := &pb.PutResponse{Header: &pb.ResponseHeader{}}
+	value := r.Value
+	if found && (r.PrevKv || r.IgnoreValue) {
+		kv, err := g.view().keyValue(r.Key, prev)
+		if err != nil {
+			return nil, err
+		}
+		if r.IgnoreValue {
+			value = kv.Value
+		}
+		if r.PrevKv {
+			response.PrevKv = kv
+		}
+	}
+	c := change{meta: meta{mod: g.next(), create: prev.create, version: prev.version + 1}, key: r.Key, value: value}
+	if !found {
+		c.create = c.mod.main
+	}
+	if r.IgnoreLease {
+		c.lease = prev.lease
+	}
+	if err := g.record(c); err != nil {
+		return nil, err
+	}
+	response.Header.Revision = g.view().revision
+	return response, nil
+}
+
+func (g *stage) deleteRange(r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	before := g.view()
+	var keys []found
+	err := before.each(context.Background(), spanOf(r.Key, r.RangeEnd), 0, func(key []byte, m meta) error {
+		keys = append(keys, found{key: append([]byte(nil), key...), meta: m})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	response := &pb.DeleteRangeResponse{Header: &pb.ResponseHeader{}, Deleted: int64(len(keys))}
+	if r.PrevKv && len(keys) > 0 {
+		if err := before.load(context.Background(), keys, true); err != nil {
+			return nil, err
+		}
+		response.PrevKvs = make([]*mvccpb.KeyValue, len(keys))
+		for i, k := range keys {
+			response.PrevKvs[i] = k.kv
+		}
+	}
+	for _, k := range keys {
+		if err := g.record(change{meta: meta{mod: g.next()}, deleted: true, key: k.key}); err != nil {
+			return nil, err
+		}
+	}
+	response.Header.Revision = g.view().revision
+	return response, nil
+}
+
+// next is the revision of the next change.
+func (g *stage) next() revision { return revision{g.position.revision + 1, g.changes} }
+
+// record makes a change in all of the spaces that tell of it.
+func (g *stage) record(c change) error {
+	set := func(key, value []byte) error { return g.batch.Set(key, value, nil) }
+
+	g.key, g.value = versionKey(g.key[:0], c.mod), c.append(g.value[:0])
+	if err := set(g.key, g.value); err != nil {
+		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
+	}
+	g.value = g.value[:0]
+	if !c.deleted {
+		g.value = c.meta.append(g.value)
+	}
+	g.key = historyKey(g.key[:0], c.key, c.mod)
+	if err := set(g.key, g.value); err != nil {
+		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
+	}
+	g.key = latestKey(g.key[:0], c.key)
+	if c.deleted {
+		set = func(key, _ []byte) error { return g.batch.Delete(key, nil) }
+	}
+	if err := set(g.key, g.value); err != nil {
+		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
+	}
+	g.changes++
+	return nil
+}
+
+// compact forgets the history below a revision. It is done in the eyes of all who
+// read; the compactor frees the space later.
+func (g *stage) compact(r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	switch {
+	case r.Revision <= g.position.compacted:
+		return nil, rpctypes.ErrGRPCCompacted
+	case r.Revision > g.position.revision:
+		return nil, rpctypes.ErrGRPCFutureRev
+	}
+	g.position.compacted = r.Revision
+	return &pb.CompactionResponse{Header: &pb.ResponseHeader{Revision: g.position.revision}}, nil
+}

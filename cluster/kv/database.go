@@ -1,0 +1,139 @@
+package kv
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/actors"
+)
+
+// database is one Pebble directory in use. Restore puts another in its place while
+// queries and snapshots still read it, so it is closed when the last of them ends.
+type database struct {
+	*pebble.DB
+	path     string
+	position atomic.Pointer[position] // as of the last Commit
+	flushed  atomic.Uint64            // executed, as far as it is known to be on disk
+	swept    atomic.Int64             // the compactor has done its work up to here
+
+	refs     atomic.Int64 // the store's own is one
+	obsolete atomic.Bool  // to be removed once it is closed
+	closed   func(*database, error)
+}
+
+// openDatabase opens a Pebble directory. must says that it has to be there already.
+func (s *Store) openDatabase(path string, must bool) (*database, error) {
+	options := &pebble.Options{
+		FS:                          s.fs,
+		Cache:                       s.cache,
+		Comparer:                    pebble.DefaultComparer,
+		DisableWAL:                  true,
+		ErrorIfNotExists:            must,
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		MemTableSize:                uint64(s.options.MemTableSize),
+		MemTableStopWritesThreshold: memTables,
+		Logger:                      logger{s.log},
+		EventListener:               &pebble.EventListener{BackgroundError: s.fail},
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new key is known to be new without a read
+	}
+	pdb, err := pebble.Open(path, options)
+	if err != nil {
+		return nil, fmt.Errorf("kv: open %s: %w", path, err)
+	}
+	db := &database{DB: pdb, path: path}
+	if err := db.load(); err != nil {
+		pdb.Close()
+		return nil, fmt.Errorf("kv: open %s: %w", path, err)
+	}
+	db.refs.Store(1)
+	s.databases.Add(1)
+	db.closed = s.databaseClosed
+	return db, nil
+}
+
+// load reads what the database is asked for all the time.
+func (db *database) load() error {
+	p, err := readPosition(db)
+	if err != nil {
+		return err
+	}
+	mark, err := readSwept(db)
+	if err != nil {
+		return err
+	}
+	db.position.Store(&p)
+	db.flushed.Store(p.executed)
+	db.swept.Store(mark.main)
+	return nil
+}
+
+// acquire returns the database in use, for release.
+func (s *Store) acquire() (*database, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return nil, ErrClosed
+	}
+	s.db.refs.Add(1)
+	return s.db, nil
+}
+
+func (db *database) release() {
+	if db.refs.Add(-1) == 0 {
+		db.closed(db, db.Close())
+	}
+}
+
+// databaseClosed is told when the last user of a database has gone.
+func (s *Store) databaseClosed(db *database, err error) {
+	defer s.databases.Done()
+	if err == nil && db.obsolete.Load() {
+		err = s.fs.RemoveAll(db.path)
+	}
+	if err != nil {
+		s.fail(fmt.Errorf("kv: close %s: %w", db.path, err))
+	}
+}
+
+// view returns a snapshot for a query, and what ends it.
+func (s *Store) view() (view, func(), error) {
+	db, err := s.acquire()
+	if err != nil {
+		return view{}, nil, err
+	}
+	snapshot := db.NewSnapshot()
+	end := func() {
+		snapshot.Close()
+		db.release()
+	}
+	p, err := readPosition(snapshot)
+	if err != nil {
+		end()
+		return view{}, nil, err
+	}
+	return view{r: snapshot, position: p}, end, nil
+}
+
+// logger is Pebble's way to hclog.
+type logger struct{ hclog.Logger }
+
+func (l logger) Infof(format string, args ...any) {
+	if l.IsTrace() {
+		l.Trace(fmt.Sprintf(format, args...))
+	}
+}
+
+func (l logger) Errorf(format string, args ...any) { l.Error(fmt.Sprintf(format, args...)) }
+
+// Fatalf must not return: Pebble calls it when its files can no longer be trusted.
+func (l logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("kv: pebble: "+format, args...)
+	l.Error(err.Error())
+	panic(actors.Failure{Err: err})
+}

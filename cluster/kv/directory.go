@@ -1,0 +1,132 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
+)
+
+// A store's directory holds one Pebble directory, db-N, and a marker that names
+// it. A restore builds db-N+1 beside it and moves the marker, which is one atomic
+// change; whatever the marker does not name is left over from a crash. The first
+// directory needs no marker.
+const (
+	markerName      = "database"
+	directoryPrefix = "db-"
+	firstDirectory  = directoryPrefix + "1"
+)
+
+// openCurrent opens the database that the marker names and removes all others.
+func (s *Store) openCurrent() error {
+	dir := s.options.Dir
+	if err := s.makeDirectory(dir); err != nil {
+		return fmt.Errorf("kv: make %s: %w", dir, err)
+	}
+	marker, current, err := atomicfs.LocateMarker(s.fs, dir, markerName)
+	if err != nil {
+		return fmt.Errorf("kv: find what is current in %s: %w", dir, err)
+	}
+	if s.db, err = s.openMarked(current); err != nil {
+		marker.Close()
+		return err
+	}
+	s.marker = marker
+	return nil
+}
+
+// makeDirectory makes a directory that a power cut does not take away: each new
+// one is an entry of its parent, which has to be synced. The directory's own is
+// synced even if it is old, as it may be from just before a crash.
+func (s *Store) makeDirectory(dir string) error {
+	parents := []string{s.fs.PathDir(dir)}
+	for {
+		last := parents[len(parents)-1]
+		if _, err := s.fs.Stat(last); err == nil || last == s.fs.PathDir(last) {
+			break
+		}
+		parents = append(parents, s.fs.PathDir(last))
+	}
+	if err := s.fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := s.syncDirectory(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) syncDirectory(dir string) error {
+	f, err := s.fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// openMarked opens the database of a name, which is none before the first restore,
+// and removes the others.
+func (s *Store) openMarked(current string) (*database, error) {
+	dir := s.options.Dir
+	names, err := s.databaseNames()
+	if err != nil {
+		return nil, err
+	}
+	marked := current != ""
+	if !marked {
+		current = firstDirectory
+	}
+	if !slices.Contains(names, current) && (marked || len(names) > 0) {
+		return nil, fmt.Errorf("kv: %s has %q but not %s, which is the current one: "+
+			"this state machine is damaged, restore the node from its peers", dir, names, current)
+	}
+	for _, name := range names {
+		if name == current {
+			continue
+		}
+		if err := s.fs.RemoveAll(s.fs.PathJoin(dir, name)); err != nil {
+			return nil, fmt.Errorf("kv: remove the unfinished %s: %w", name, err)
+		}
+	}
+	return s.openDatabase(s.fs.PathJoin(dir, current), marked)
+}
+
+// databaseNames lists the Pebble directories.
+func (s *Store) databaseNames() ([]string, error) {
+	all, err := s.fs.List(s.options.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("kv: list %s: %w", s.options.Dir, err)
+	}
+	var names []string
+	for _, name := range all {
+		if _, ok := directoryNumber(name); ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func directoryNumber(name string) (int, bool) {
+	digits, ok := strings.CutPrefix(name, directoryPrefix)
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil
+}
+
+// nextDirectory is a name that none of the directories has.
+func (s *Store) nextDirectory() (string, error) {
+	names, err := s.databaseNames()
+	if err != nil {
+		return "", err
+	}
+	last := 0
+	for _, name := range names {
+		n, _ := directoryNumber(name)
+		last = max(last, n)
+	}
+	return directoryPrefix + strconv.Itoa(last+1), nil
+}

@@ -1,0 +1,46 @@
+package kv
+
+import "github.com/cockroachdb/pebble/v2"
+
+// Versions counts what lies in the spaces of versions and of the history, which
+// is what a compaction makes smaller.
+func (s *Store) Versions() (versions, history int, err error) {
+	v, end, err := s.view()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer end()
+	count := func(space byte) (n int, err error) {
+		it, err := v.iterate([]byte{space}, []byte{space + 1})
+		if err != nil {
+			return 0, err
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			n++
+		}
+		return n, closeIterator(it, nil)
+	}
+	if versions, err = count(spaceVersion); err == nil {
+		history, err = count(spaceHistory)
+	}
+	return versions, history, err
+}
+
+// StopCompactor leaves what is compacted from now on in its place.
+func (s *Store) StopCompactor() { s.compactor.stop() }
+
+// SweepStep makes one of the compactor's steps.
+func (s *Store) SweepStep() (more bool, err error) {
+	db, err := s.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer db.release()
+	return db.sweepStep()
+}
+
+// CompactionStep is how many versions a step looks at.
+const CompactionStep = compactionStep
+
+// Pebble is the database in use.
+func (s *Store) Pebble() *pebble.DB { return s.db.DB }

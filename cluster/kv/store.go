@@ -1,0 +1,297 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster"
+)
+
+// Options say where a store lives.
+type Options struct {
+	Dir    string
+	FS     vfs.FS       // nil is the disk
+	Logger hclog.Logger // nil says nothing
+
+	// CacheSize is the memory for blocks that were read, in bytes; 0 is 32 MiB. It
+	// may use what MemTableSize leaves, too.
+	CacheSize int64
+	// MemTableSize is how much is gathered in memory before it goes to disk, in
+	// bytes; 0 is 16 MiB. Up to four times as much is held while the disk is slow.
+	MemTableSize int64
+}
+
+const (
+	defaultCacheSize    = 32 << 20
+	defaultMemTableSize = 16 << 20
+	// memTables is how many are held before writes have to wait for the disk.
+	memTables = 4
+)
+
+var _ cluster.DurableStateMachine = (*Store)(nil)
+
+// Store is the key-value state machine. Apply, Commit, Snapshot and Restore belong
+// to one goroutine, all else may run beside them.
+type Store struct {
+	options Options
+	fs      vfs.FS
+	log     hclog.Logger
+	cache   *pebble.Cache
+	marker  *atomicfs.Marker // names the directory in use
+
+	mu        sync.RWMutex // guards which database is in use, and the open snapshots
+	db        *database    // nil once closed
+	snapshots map[*Snapshot]struct{}
+	databases sync.WaitGroup // until each is closed
+
+	stage *stage // of the Apply that waits for its Commit
+
+	failure  atomic.Pointer[error]
+	failed   chan struct{} // closed once failure is set
+	failOnce sync.Once
+
+	compactor compactor
+}
+
+// Open opens the store in a directory, or makes an empty one where there is none.
+func Open(options Options) (*Store, error) {
+	s := &Store{
+		options:   options,
+		fs:        options.FS,
+		log:       options.Logger,
+		snapshots: make(map[*Snapshot]struct{}),
+		failed:    make(chan struct{}),
+	}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	if s.log == nil {
+		s.log = hclog.NewNullLogger()
+	}
+	if s.options.CacheSize == 0 {
+		s.options.CacheSize = defaultCacheSize
+	}
+	if s.options.MemTableSize == 0 {
+		s.options.MemTableSize = defaultMemTableSize
+	}
+	// Pebble counts what it gathers in memory against the cache.
+	s.cache = pebble.NewCache(s.options.CacheSize + memTables*s.options.MemTableSize)
+	if err := s.openCurrent(); err != nil {
+		s.cache.Unref()
+		return nil, err
+	}
+	s.compactor.start(s)
+	return s, nil
+}
+
+// fail remembers the first error of the disk. Nothing is tried again after it:
+// what the page cache holds then may not be what the disk holds.
+func (s *Store) fail(err error) {
+	s.failOnce.Do(func() {
+		s.log.Error("the state machine's storage failed", "error", err)
+		s.failure.Store(&err)
+		close(s.failed)
+	})
+}
+
+func (s *Store) failureSeen() error {
+	if err := s.failure.Load(); err != nil {
+		return fmt.Errorf("kv: failed before: %w", *err)
+	}
+	return nil
+}
+
+// Executed is the first slot that was not committed.
+func (s *Store) Executed() uint64 { return s.last().executed }
+
+// Revision is the revision of the last effective command.
+func (s *Store) Revision() int64 { return s.last().revision }
+
+// CompactRevision is the revision below which the history is gone, or -1.
+func (s *Store) CompactRevision() int64 { return s.last().compacted }
+
+func (s *Store) last() position {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return start
+	}
+	return *s.db.position.Load()
+}
+
+// Commit makes one atomic change of what Apply staged for the slot, the records
+// and the slot itself.
+func (s *Store) Commit(slot uint64, records []cluster.Record) error {
+	db, err := s.acquire()
+	if err != nil {
+		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
+	}
+	defer db.release()
+	if err := s.failureSeen(); err != nil {
+		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
+	}
+	before := *db.position.Load()
+	g := s.stage
+	s.stage = nil
+	if g == nil {
+		g = &stage{slot: slot, batch: db.NewBatch(), position: before}
+	}
+	defer g.batch.Close()
+	if slot < before.executed || slot != g.slot {
+		return fmt.Errorf("kv: commit slot %d: applied slot %d, executed all below %d", slot, g.slot, before.executed)
+	}
+	after := g.position
+	after.executed = slot + 1
+	if err := g.commit(after, records); err != nil {
+		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
+	}
+	db.position.Store(&after)
+	if after.compacted != before.compacted {
+		s.compactor.wake()
+	}
+	return nil
+}
+
+func (g *stage) commit(after position, records []cluster.Record) error {
+	for _, r := range records {
+		key := append([]byte{spaceRecord}, r.Key...)
+		var err error
+		if r.Value == nil {
+			err = g.batch.Delete(key, nil)
+		} else {
+			err = g.batch.Set(key, r.Value, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("record %q: %w", r.Key, err)
+		}
+	}
+	if err := g.batch.Set(keyPosition, after.append(nil), nil); err != nil {
+		return err
+	}
+	return g.batch.Commit(pebble.NoSync)
+}
+
+func (s *Store) dropStage() {
+	if s.stage != nil {
+		s.stage.batch.Close()
+		s.stage = nil
+	}
+}
+
+// Records returns the node's records in the order of their keys.
+func (s *Store) Records() ([]cluster.Record, error) {
+	v, end, err := s.view()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	it, err := v.iterate([]byte{spaceRecord}, []byte{spaceRecord + 1})
+	if err != nil {
+		return nil, err
+	}
+	var records []cluster.Record
+	for ok := it.First(); ok; ok = it.Next() {
+		records = append(records, cluster.Record{
+			Key:   string(it.Key()[1:]),
+			Value: append([]byte{}, it.Value()...),
+		})
+	}
+	return records, closeIterator(it, nil)
+}
+
+// Flush makes durable all that was committed before it and returns what Executed
+// was then. What is committed meanwhile may get to the disk, too, and is not claimed.
+func (s *Store) Flush() (below uint64, err error) {
+	db, err := s.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer db.release()
+	below = db.position.Load().executed
+	if db.flushed.Load() >= below {
+		return below, nil
+	}
+	if err := s.flush(db); err != nil {
+		return 0, fmt.Errorf("kv: flush below slot %d: %w", below, err)
+	}
+	raise(&db.flushed, below)
+	return below, nil
+}
+
+// flush writes what Pebble holds in memory and waits for the disk. Pebble itself
+// would wait for ever where the disk has failed.
+func (s *Store) flush(db *database) error {
+	done, err := db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return s.failureSeen()
+	case <-s.failed:
+		return s.failureSeen()
+	}
+}
+
+// raise lifts a mark that others may be lifting, too.
+func raise(mark *atomic.Uint64, to uint64) {
+	for old := mark.Load(); old < to && !mark.CompareAndSwap(old, to); old = mark.Load() {
+	}
+}
+
+// Size is the space that the store takes on disk, in bytes.
+func (s *Store) Size() int64 {
+	return s.measure(func(m *pebble.Metrics) uint64 { return m.DiskSpaceUsage() })
+}
+
+// SizeInUse is the part of Size that holds the present state.
+func (s *Store) SizeInUse() int64 {
+	return s.measure(func(m *pebble.Metrics) uint64 { return m.Table.Local.LiveSize })
+}
+
+func (s *Store) measure(of func(*pebble.Metrics) uint64) int64 {
+	db, err := s.acquire()
+	if err != nil {
+		return 0
+	}
+	defer db.release()
+	return int64(of(db.Metrics()))
+}
+
+// Close ends the use of the store, without a Flush. It ends open snapshots and
+// waits for the queries that are running.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	db := s.db
+	s.db = nil
+	open := make([]*Snapshot, 0, len(s.snapshots))
+	for snapshot := range s.snapshots {
+		open = append(open, snapshot)
+	}
+	s.mu.Unlock()
+	if db == nil {
+		return nil
+	}
+	s.compactor.stop()
+	s.dropStage()
+	var errs []error
+	for _, snapshot := range open {
+		errs = append(errs, snapshot.Close())
+	}
+	db.release()
+	s.databases.Wait()
+	s.cache.Unref()
+	return errors.Join(append(errs, s.marker.Close(), s.failureSeen())...)
+}
+
+// WaitCompacted waits until the space of all that was compacted is free, as a
+// physical compaction asks for.
+func (s *Store) WaitCompacted(ctx context.Context) error { return s.compactor.wait(ctx, s) }
