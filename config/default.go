@@ -1,0 +1,41 @@
+package config
+
+import "time"
+
+// Default returns the settings of a node that was told none. Who it is and who
+// the others are has no default: Cluster, Node.Name, Node.DataDir, Listen.Peer,
+// Listen.Client and Members are empty.
+func Default() *Config {
+	return &Config{
+		Node:   Node{LogLevel: "info", LogFormat: "text"},
+		Listen: Listen{HTTP: "127.0.0.1:2380"},
+		Protocol: Protocol{
+			Window:        128,
+			Pipeline:      8,
+			BatchCommands: 1024,
+			BatchBytes:    1 << 20,
+			ChunkBytes:    256 << 10,
+
+			Ping:          50 * time.Millisecond,
+			Timeout:       250 * time.Millisecond,
+			TimeoutMin:    150 * time.Millisecond,
+			TimeoutMax:    5 * time.Second,
+			TimeoutFactor: 2,
+			TimeoutStep:   time.Millisecond,
+			Resend:        100 * time.Millisecond,
+			CatchUp:       100 * time.Millisecond,
+
+			Flush:       2 * time.Second,
+			RetainSlots: 10000,
+			RetainBytes: 64 << 20,
+		},
+		Journal: Journal{SegmentBytes: 16 << 20},
+		Limits: Limits{
+			RequestBytes:    3 << 19,
+			TxnOps:          128,
+			InFlight:        4096,
+			RequestTimeout:  7 * time.Second,
+			ShutdownTimeout: 10 * time.Second,
+		},
+	}
+}

@@ -1,0 +1,237 @@
+# Every argument of a node's configuration. What is set here is the default, except
+# for what has none and says so: this is the sample cluster's node alpha. A test
+# holds this file equal to the program, so what it says is true.
+#
+# A configuration is one file, or a folder whose *.hcl files are read as if they
+# were one: a members.hcl that is the same on all machines and a node.hcl that is
+# not, say. Only the cluster, the node and the members must be there; any other
+# argument or block can be left out.
+#
+# Durations are written with a unit (ms, s, m, h: "250ms", "1m30s"), and so are
+# sizes (B, KiB, MiB, GiB: "64KiB", "1.5MiB"). A number without a unit is refused
+# where one is needed. Paths are relative to the working directory.
+#
+# Anywhere a value may come from the environment: env("PMMC_DATA", "/var/lib/pmmc")
+# is the variable PMMC_DATA, or what follows when it isn't set. Without the second
+# part the variable must be set.
+
+# The name of the cluster: 1 to 63 of a-z, 0-9 and -. It has no default. Nodes of
+# different clusters refuse each other, so give each cluster a name of its own, and
+# never change it: a data directory belongs to one cluster.
+cluster = "sample"
+
+# Which of the members below this process is. It has no default.
+node "alpha" {
+  # The folder in which this node keeps all that it must not forget. It belongs to
+  # this member alone. Unless it is given it is "data/" and the node's name. Change
+  # it to put the data on a disk that completes an fsync fast: a write by a client
+  # takes at least as long.
+  data_dir = "data/alpha"
+
+  # What is logged, from the most to the least: trace, debug, info, warn, error,
+  # off. At info a node speaks when something changes: an election, a lost peer.
+  log_level = "info"
+
+  # How it is logged: text is for people, json for programs, one object a line.
+  log_format = "text"
+
+  # Whether plaintext is wanted where it leaves the machine. Without TLS whoever is
+  # on the way can read and change what peers and clients say, so a node that
+  # listens in plaintext at anything but a loopback address, or has such peers,
+  # starts only if this is true. Set it where the network itself is trusted.
+  insecure = false
+}
+
+# Where this node listens. Change it where the address at which others find this
+# node is not one that it can listen at: behind address translation, or in a
+# container, where "0.0.0.0:7001" or ":7001" is right.
+listen {
+  # For the other members, as host:port. Unless it is given it is the member's own
+  # peer address.
+  peer = "127.0.0.1:7001"
+
+  # For clients, which speak etcd's v3 API, as host:port. Unless it is given it is
+  # the member's own client address.
+  client = "127.0.0.1:2379"
+
+  # For /health and /metrics, as host:port, or "off" for neither. With a block
+  # tls { client { … } } it is https with the same certificate, and asks nobody for
+  # one. Give each of several nodes on one machine its own.
+  http = "127.0.0.1:2380"
+}
+
+# The members of the cluster, one block each, the same on all nodes. Names, ids and
+# addresses are distinct. A cluster goes on while a majority of its acceptors, and
+# one replica and one leader, are up: three members survive the loss of any one,
+# five that of any two.
+member "alpha" {
+  # The member's number, 1 to 65535. It has no default. It orders ballots, and the
+  # data directory remembers it: never change it, and never give it to another
+  # machine.
+  id = 1
+
+  # Where the other members find it, as host:port. It has no default.
+  peer = "127.0.0.1:7001"
+
+  # Where clients find it, as host:port. It has no default.
+  client = "127.0.0.1:2379"
+
+  # What it does of the paper. A replica executes commands and holds the state, a
+  # leader has them decided, an acceptor remembers what was decided. Take the first
+  # two away for a witness, which needs little memory and disk and makes a majority
+  # all the same. Each role needs one member at least.
+  roles = ["replica", "leader", "acceptor"]
+}
+
+member "beta" {
+  id     = 2
+  peer   = "127.0.0.1:7002"
+  client = "127.0.0.1:2389"
+}
+
+member "gamma" {
+  id     = 3
+  peer   = "127.0.0.1:7003"
+  client = "127.0.0.1:2399"
+}
+
+# Certificates, as paths of PEM files that must be there when the node starts.
+# Without a block there is plaintext, which is the default.
+#tls {
+#  # Between members, in both directions. All three are needed.
+#  peer {
+#    # This member's certificate, for servers and for clients. It is tied to the
+#    # member's name, so each member has its own.
+#    cert = "tls/peer.pem"
+#
+#    # The certificate's key. Nobody but the node should be able to read it.
+#    key = "tls/peer.key"
+#
+#    # The authorities that sign members' certificates. Use one that signs nothing
+#    # else: whoever has a certificate of it may speak as a member.
+#    ca = "tls/peer-ca.pem"
+#  }
+#
+#  # For clients, and for http.
+#  client {
+#    # What this node shows to clients. It is good for the host of the client
+#    # address.
+#    cert = "tls/client.pem"
+#
+#    # The certificate's key.
+#    key = "tls/client.key"
+#
+#    # The authorities that sign clients' certificates. It is needed unless
+#    # client_auth is false.
+#    ca = "tls/client-ca.pem"
+#
+#    # Whether a client must show a certificate. Set it to false where clients are
+#    # told apart by other means, and only encryption is wanted.
+#    client_auth = true
+#  }
+#}
+
+# The paper's parameters, and those that make it moderately complex. The defaults
+# suit three nodes in one data centre and do no harm on one machine.
+protocol {
+  # WINDOW of the paper, in slots: a replica proposes for no slot that is so far
+  # beyond the last one executed. It bounds what a node holds in memory, and after
+  # how many slots a new configuration takes effect. The same on all nodes.
+  window = 128
+
+  # How many slots one replica has in flight before requests wait for the next
+  # batch, at most the window. Raise it where the way between nodes is long and
+  # wide: a round trip then has more slots in it.
+  pipeline = 8
+
+  # How many commands go into one slot at the most. Batches grow with load by
+  # themselves, and nobody waits for one to fill, so there is rarely a reason to
+  # change it.
+  batch_commands = 1024
+
+  # How many bytes of commands go into one slot at the most, from 1KiB to 16MiB.
+  # One command may be longer (see request_bytes) and then goes alone. Lower it
+  # where a long slot in front of a short one is felt.
+  batch_bytes = "1MiB"
+
+  # How many bytes of a snapshot, or of decrees that somebody missed, go into one
+  # message, from 4KiB to 16MiB. Lower it where what is sent to one who catches up
+  # slows what is new.
+  chunk_bytes = "256KiB"
+
+  # How often a leader shows that it is in office, and looks whether another one
+  # is. Less than timeout_min. Raise it, and the time-outs with it, where nodes are
+  # far from each other: about the time of a round trip is right.
+  ping = "50ms"
+
+  # How long nothing must be heard from the leader in office before another one
+  # runs. It adapts to what happens, and begins with this. A dead leader is replaced
+  # after about so long: lower is faster, and wrong more often.
+  timeout = "250ms"
+
+  # What it does not shrink below. More than ping; some round trips are right.
+  timeout_min = "150ms"
+
+  # What it does not grow above, however often leaders push each other out.
+  timeout_max = "5s"
+
+  # By what it grows when a leader was pushed out: a number above 1, at most 10.
+  timeout_factor = 2
+
+  # By how much it shrinks with each decision: much less than it grows by, so that a
+  # quiet time does not undo at once what was learned in a bad one.
+  timeout_step = "1ms"
+
+  # How long a question to acceptors stays without an answer before it is asked
+  # again; then twice as long, up to eight times. Above a round trip with an fsync in
+  # it, or everything is said twice.
+  resend = "100ms"
+
+  # How often a replica looks at what it misses (a decision, an answer to a read, a
+  # leader that heard its proposal) and says how far it is.
+  catch_up = "100ms"
+
+  # How often the state machine is made durable. Acceptors may forget what most
+  # replicas have on disk, so a longer time means a longer journal and a longer
+  # start after a crash, and fewer, larger writes. No acknowledged write is lost,
+  # however long it is.
+  flush = "2s"
+
+  # How many slots acceptors keep for those who lag, though they could forget them.
+  # Who is further behind gets a snapshot of everything instead. Raise it where
+  # nodes are away for long and the state is large.
+  retain_slots = 10000
+
+  # How many bytes of decrees are kept for that at the most, in memory and in the
+  # journal: slots beyond that go, however few there are.
+  retain_bytes = "64MiB"
+}
+
+# The log in which acceptors keep what they promised, and leaders which ballots
+# they used.
+journal {
+  # How long a file of the log is, from 64KiB to 1GiB. Space is given back by whole
+  # files. Lower it where disk is scarce; a few seconds' worth of writes is right.
+  segment_bytes = "16MiB"
+}
+
+# What clients can ask of this node. What is beyond is refused with etcd's errors.
+limits {
+  # How long one request may be, from 1KiB to 16MiB. The same on all nodes.
+  request_bytes = "1.5MiB"
+
+  # How many operations one transaction may have. The same on all nodes.
+  txn_ops = 128
+
+  # How many requests are served at a time; more are refused as ResourceExhausted.
+  # Together with request_bytes it bounds what clients can make a node hold.
+  in_flight = 4096
+
+  # How long a request is served at the most, and less if its client says so. More
+  # than the time in which a leader is replaced.
+  request_timeout = "7s"
+
+  # How long a node that is told to end takes to do so cleanly, at the most. Then it
+  # ends at once, which loses nothing but makes the next start longer.
+  shutdown_timeout = "10s"
+}

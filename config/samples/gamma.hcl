@@ -1,0 +1,26 @@
+# Node gamma of the sample cluster: pmmc node --config config/samples/gamma.hcl
+cluster = "sample"
+
+node "gamma" {}
+
+listen {
+  http = "127.0.0.1:2400"
+}
+
+member "alpha" {
+  id     = 1
+  peer   = "127.0.0.1:7001"
+  client = "127.0.0.1:2379"
+}
+
+member "beta" {
+  id     = 2
+  peer   = "127.0.0.1:7002"
+  client = "127.0.0.1:2389"
+}
+
+member "gamma" {
+  id     = 3
+  peer   = "127.0.0.1:7003"
+  client = "127.0.0.1:2399"
+}

@@ -1,0 +1,6 @@
+cluster = "test"
+
+node "a" {}
+
+member "a" {
+  id = 1

@@ -1,0 +1,7 @@
+cluster = "test"
+
+node "a" {}
+
+member "a" {
+  peer = null
+}

@@ -1,0 +1,8 @@
+cluster = "test"
+
+node {
+}
+
+member {
+  id = 1
+}

@@ -1,0 +1,3 @@
+cluster = "test"
+
+node "a" {}

@@ -1,0 +1,25 @@
+cluster = "test"
+
+node "a" {}
+
+listen {
+  peer = "127.0.0.1:7001"
+}
+
+member "a" {
+  id     = 1
+  peer   = "127.0.0.1:7001"
+  client = "127.0.0.1:7101"
+}
+
+member "b" {
+  id     = 2
+  peer   = "10.0.0.2:7001"
+  client = "127.0.0.1:7102"
+}
+
+member "c" {
+  id     = 3
+  peer   = "10.0.0.3:7001"
+  client = "127.0.0.1:7103"
+}

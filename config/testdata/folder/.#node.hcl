@@ -1,0 +1,1 @@
+node "a lock of an editor" {

@@ -1,0 +1,6 @@
+node "beta" {
+}
+
+protocol {
+  window = 64
+}
