@@ -162,7 +162,11 @@ func (r *Replica) onRequest(env Env, m *messages.Request) {
 		for _, c := range unseen {
 			r.handed[idOf(c)] = c
 		}
-		env.Send(proposer, &messages.Request{From: string(env.Self()), Commands: unseen})
+		for len(unseen) > 0 { // in messages no longer than a decree
+			n := r.batch(unseen)
+			env.Send(proposer, &messages.Request{From: string(env.Self()), Commands: unseen[:n:n]})
+			unseen = unseen[n:]
+		}
 		return
 	}
 	for _, c := range unseen {
@@ -194,17 +198,23 @@ func (r *Replica) propose(env Env) {
 }
 
 func (r *Replica) takeBatch() *proposal {
+	n := r.batch(r.requests)
+	commands := r.requests[:n:n]
+	r.requests = r.requests[n:]
+	return &proposal{commands: commands, decree: encode(commands)}
+}
+
+// batch is how many of the commands go into one decree.
+func (r *Replica) batch(commands []*messages.Command) int {
 	n, size := 0, 0
-	for n < len(r.requests) && n < r.BatchCommands {
-		size += len(r.requests[n].Operation)
+	for n < len(commands) && n < r.BatchCommands {
+		size += len(commands[n].Operation)
 		if n > 0 && size > r.BatchBytes {
 			break
 		}
 		n++
 	}
-	commands := r.requests[:n:n]
-	r.requests = r.requests[n:]
-	return &proposal{commands: commands, decree: encode(commands)}
+	return n
 }
 
 // send sends ⟨propose, s, c⟩. The figure sends it to every leader; here the one in

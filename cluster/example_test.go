@@ -54,7 +54,11 @@ func (b *Bank) Snapshot() (io.WriterTo, error) {
 	return bytes.NewReader(all), err
 }
 
-func (b *Bank) Restore(r io.Reader) error { return json.NewDecoder(r).Decode(&b.accounts) }
+func (b *Bank) Restore(r io.Reader) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return json.NewDecoder(r).Decode(&b.accounts)
+}
 
 // A bank of one member; with three, each Start runs in a process of its own.
 func Example() {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protodelim"
 
@@ -26,13 +27,23 @@ type kept struct {
 	StateMachine
 	path string
 
-	mu       sync.Mutex // Flush runs beside the rest
+	slot sync.Mutex // held from Apply to Commit: in between, the state is of no slot
+
+	mu       sync.Mutex // Flush and Executed run beside the rest
+	midway   bool       // slot is held
 	executed uint64
 	records  map[string][]byte
 }
 
+// errTorn says that a slot was applied and not committed.
+var errTorn = errors.New("cluster: the replica crashed in the middle of a slot, " +
+	"and a state machine in memory cannot take back what it did; the node must start again")
+
 // stateFileName is the file in the state's folder.
 const stateFileName = "state"
+
+// flushTries is how often Flush tries to come in between two slots, 1 ms apart.
+const flushTries = 200
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -63,10 +74,24 @@ func (k *kept) Executed() uint64 {
 	return k.executed
 }
 
-// Apply applies operations; no snapshot is taken meanwhile.
-func (k *kept) Apply(slot uint64, operations [][]byte) [][]byte {
+// begin takes the slot for Apply, or finds it taken by an Apply that crashed.
+func (k *kept) begin() error {
+	k.mu.Lock()
+	torn := k.midway
+	k.mu.Unlock()
+	if torn {
+		return errTorn
+	}
+	k.slot.Lock() // before mu, as in Flush
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.midway = true
+	return nil
+}
+
+// Apply applies operations; no snapshot is taken until the Commit.
+func (k *kept) Apply(slot uint64, operations [][]byte) [][]byte {
+	must("apply", k.begin())
 	return k.StateMachine.Apply(slot, operations)
 }
 
@@ -82,6 +107,10 @@ func (k *kept) Commit(slot uint64, records []Record) error {
 		}
 	}
 	k.executed = slot + 1
+	if k.midway {
+		k.midway = false
+		k.slot.Unlock()
+	}
 	return nil
 }
 
@@ -179,9 +208,19 @@ func (k *kept) Restore(r io.Reader) error {
 	return nil
 }
 
-// Flush writes the file anew.
+// Flush writes the file anew. When slots follow each other so closely that none
+// lets it in, it does nothing and returns 0.
 func (k *kept) Flush() (uint64, error) {
+	wait := time.NewTicker(time.Millisecond)
+	defer wait.Stop()
+	for tries := 0; !k.slot.TryLock(); tries++ {
+		if tries == flushTries {
+			return 0, nil
+		}
+		<-wait.C
+	}
 	s, below, err := k.freeze()
+	k.slot.Unlock()
 	if err != nil {
 		return 0, err
 	}

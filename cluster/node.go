@@ -214,7 +214,7 @@ func (n *Node) flush() {
 				n.fail(fmt.Errorf("cluster: flush the state: %w", err))
 				return
 			}
-			durable = below
+			durable = max(durable, below)
 		}
 		// Again and again: the replica may have been restarted.
 		n.tree.Send(actors.ReplicaAddr(n.me.Name), &messages.Flushed{Below: durable})

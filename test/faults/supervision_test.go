@@ -23,18 +23,23 @@ import (
 // load writes through all running nodes until stop is called; stop returns the
 // operations that were acknowledged.
 func load(t *testing.T, c *clustertest.Cluster, writers int) (acked *atomic.Int64, stop func() []string) {
+	return loadNamed(t, c, writers, "")
+}
+
+// loadNamed is load with a prefix to each operation.
+func loadNamed(t *testing.T, c *clustertest.Cluster, writers int, prefix string) (acked *atomic.Int64, stop func() []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	acked = new(atomic.Int64)
 	var mu sync.Mutex
 	var all []string
 	var wg sync.WaitGroup
-	nodes := c.Nodes()
+	nodes := c.Running()
 	for w := range writers {
 		// The node as it is now: a test that restarts nodes writes through others.
 		node := nodes[w%len(nodes)].Node
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				op := fmt.Sprintf("w%d-%d", w, i)
+				op := fmt.Sprintf("%sw%d-%d", prefix, w, i)
 				_, err := node.Propose(ctx, []byte(op))
 				switch {
 				case err == nil:
@@ -186,3 +191,5 @@ func TestAnActorThatKeepsCrashingEndsItsNode(t *testing.T) {
 	beta.Start()
 	check(t, c, stop())
 }
+
+func hasLine(text, line string) bool { return slices.Contains(strings.Fields(text), line) }
