@@ -68,12 +68,11 @@ func openIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	return id, saveIdentity(dir, id)
 }
 
-// refuseOrphan refuses a directory that holds a journal or a state but not whose.
+// refuseOrphan refuses a directory that holds promises but not whose. The state's
+// folder may be there: who runs a state machine on disk opens it before the node.
 func refuseOrphan(dir string) error {
-	for _, name := range []string{journalDir, stateDir} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return &IdentityError{dir, fmt.Sprintf("it has a folder %q but no %s", name, identityFile)}
-		}
+	if _, err := os.Stat(filepath.Join(dir, journalDir)); err == nil {
+		return &IdentityError{dir, fmt.Sprintf("it has a folder %q but no %s", journalDir, identityFile)}
 	}
 	return nil
 }

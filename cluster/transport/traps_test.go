@@ -3,10 +3,11 @@ package transport
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,35 +97,38 @@ func TestTrap4_MessagesWaitForAPeerForAWhile(t *testing.T) {
 	startNode(t, "beta", peers).hears(1)
 }
 
-// proxy passes bytes on, until it is told to swallow them.
-func proxy(t *testing.T, to string) (address string, swallow func()) {
+// proxy passes bytes on until the machine behind it vanishes: then neither side hears
+// of the other any more, not even that it closed the connection.
+func proxy(t *testing.T, to string) (address string, vanish func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
-	lost := make(chan struct{})
+	var vanished atomic.Bool
+	var passing sync.WaitGroup
+	over := make(chan struct{})
 	pass := func(from, to net.Conn) {
-		defer func() { _, _ = from.Close(), to.Close() }()
+		defer passing.Done()
 		buffer := make([]byte, 4096)
 		for {
 			n, err := from.Read(buffer)
+			switch {
+			case vanished.Load() && err != nil:
+				<-over
+			case vanished.Load():
+				continue
+			case err == nil:
+				_, err = to.Write(buffer[:n])
+			}
 			if err != nil {
-				return
-			}
-			select {
-			case <-lost:
-				_, _ = io.Copy(io.Discard, from) // until the other side closes
-				return
-			default:
-			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+				_, _ = from.Close(), to.Close()
 				return
 			}
 		}
 	}
-	go func() {
+	accept := func() {
+		defer passing.Done()
 		for {
 			in, err := listener.Accept()
 			if err != nil {
@@ -135,11 +139,15 @@ func proxy(t *testing.T, to string) (address string, swallow func()) {
 				_ = in.Close()
 				continue
 			}
+			passing.Add(2)
 			go pass(in, out)
 			go pass(out, in)
 		}
-	}()
-	return listener.Addr().String(), func() { close(lost); _ = listener.Close() }
+	}
+	passing.Add(1)
+	go accept()
+	t.Cleanup(func() { _ = listener.Close(); close(over); passing.Wait() })
+	return listener.Addr().String(), func() { vanished.Store(true); _ = listener.Close() }
 }
 
 // Trap 5: a peer whose machine vanishes leaves a stream that is open on one side.

@@ -23,7 +23,7 @@ import (
 )
 
 // deadline is when a test gives up. Nothing is expected to take nearly as long.
-const deadline = 30 * time.Second
+const deadline = 18 * time.Second
 
 // grpcLog is where gRPC logs in these tests.
 var grpcLog = new(lines)

@@ -35,7 +35,7 @@ func (t *Transport) newServer() *grpc.Server {
 	s := grpc.NewServer(
 		grpc.Creds(t.door),
 		grpc.ForceServerCodecV2(newCodec(l.BatchMessages, garbled)),
-		grpc.MaxRecvMsgSize(1<<30),
+		grpc.MaxRecvMsgSize(l.wireBytes()),
 		grpc.MaxConcurrentStreams(1),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(2*l.Introduction), // the door is faster, and counts
