@@ -1,20 +1,29 @@
 package actors
 
-import "github.com/pmmc-go/pmmc/messages"
+import (
+	"slices"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
 
 // This file is a replica's side of S8: reads that see every write that was
 // answered before they came, without a slot of their own.
 
 // reads is what a replica keeps for the clients that wait to read.
 type reads struct {
-	wanted uint64 // the client's number of the last read that came
-	marked uint64 // reads up to this have a mark …
-	served uint64 // … and up to this they were told that they may look
-	asked  uint64 // the reads that the question under way covers
-	number uint64 // of that question; each is asked once
-	open   bool   // the question has no answer yet
-	ticks  int    // since it was asked
-	marks  []mark // answered, waiting for their slots to be executed
+	wanted uint64     // the client's number of the last read that came
+	marked uint64     // reads up to this have a mark …
+	served uint64     // … and up to this they were told that they may look
+	number uint64     // of the last question; none is used twice
+	asked  []question // without an answer, in the order of their numbers
+	ticks  int        // since the last was asked
+	marks  []mark     // answered, waiting for their slots to be executed
+}
+
+// question is one that the leader in office was asked.
+type question struct {
+	number uint64
+	read   uint64 // it covers reads up to this: they came before it was asked
 }
 
 type mark struct {
@@ -28,49 +37,49 @@ func (r *Replica) onRead(env Env, m *messages.Read) {
 	switch {
 	case m.Number <= r.reads.served:
 		r.ready(env) // the client was not told
-	case !r.reads.open:
+	case len(r.reads.asked) == 0:
 		r.askForMark(env)
 	}
 }
 
 // askForMark asks the leader in office up to which slot the reads that came so far
-// must wait. The answer counts for them only, and an unanswered question is never
-// asked again under its number.
+// must wait. The answer counts for them only: a later read needs a later question.
 func (r *Replica) askForMark(env Env) {
-	if r.reads.wanted <= r.reads.marked {
-		r.reads.open = false
-		return
-	}
-	r.reads.open, r.reads.ticks = true, 0
 	office, known := r.Configuration.Member(r.office.Leader)
-	if !known {
-		return // asked again when somebody is in office
+	if r.reads.wanted <= r.reads.marked || !known {
+		return // it is asked when somebody is in office
 	}
 	r.reads.number++
-	r.reads.asked = r.reads.wanted
+	r.reads.ticks = 0
+	r.reads.asked = append(r.reads.asked, question{number: r.reads.number, read: r.reads.wanted})
 	env.Send(LeaderAddr(office.Name, r.Configuration.Epoch),
 		&messages.ReadRequest{From: string(env.Self()), Number: r.reads.number})
 }
 
-// askForMarkAgain asks anew when a question has no answer for two ticks.
+// askForMarkAgain asks anew when there is no answer, less and less often.
 func (r *Replica) askForMarkAgain(env Env) {
-	if !r.reads.open {
-		return
-	}
-	if r.reads.ticks++; r.reads.ticks > 1 {
+	r.reads.ticks++
+	if n := len(r.reads.asked); n == 0 || r.reads.ticks >= 1<<min(n, maxReadPatience) {
 		r.askForMark(env)
 	}
 }
 
-// onReadMark takes the answer to the question under way.
+// maxReadPatience bounds, as a power of two, the ticks between two questions.
+const maxReadPatience = 5
+
+// onReadMark takes the answer to a question; those asked before it need none.
 func (r *Replica) onReadMark(env Env, m *messages.ReadMark) {
-	if !r.reads.open || m.Number != r.reads.number {
+	i := slices.IndexFunc(r.reads.asked, func(q question) bool { return q.number == m.Number })
+	if i < 0 {
 		return
 	}
-	r.reads.marked = r.reads.asked
-	r.reads.marks = append(r.reads.marks, mark{read: r.reads.asked, slot: m.Slot})
+	r.reads.marked = max(r.reads.marked, r.reads.asked[i].read)
+	r.reads.marks = append(r.reads.marks, mark{read: r.reads.asked[i].read, slot: m.Slot})
+	r.reads.asked = r.reads.asked[i+1:]
 	r.serveReads(env)
-	r.askForMark(env)
+	if len(r.reads.asked) == 0 {
+		r.askForMark(env)
+	}
 }
 
 // serveReads tells the client which of its reads may look at the state.

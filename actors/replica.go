@@ -372,7 +372,8 @@ func (r *Replica) onOffice(env Env, m *messages.Office) {
 		return
 	}
 	r.office = b
-	r.reads.marks, r.reads.marked = nil, r.reads.served // what the last one proposed may be lost
+	// What the last one proposed, and a mark stands for, may be lost.
+	r.reads.asked, r.reads.marks, r.reads.marked = nil, nil, r.reads.served
 	if b != (Ballot{}) {
 		for slot := r.slotOut; slot < r.slotIn; slot++ {
 			if p, ok := r.proposals[slot]; ok {

@@ -36,8 +36,13 @@ type Result struct {
 	Output []byte // what StateMachine.Apply returned for it
 }
 
-// askAgain is how long an answer may take before the question is sent again.
-const askAgain = 500 * time.Millisecond
+// askAgain is how long an answer may take before the question is sent again; twice
+// as long after each time, up to maxDoublings. A change of leader needs none of it:
+// the replica asks the new one.
+const (
+	askAgain     = time.Second
+	maxDoublings = 3
+)
 
 // client is the paper's κ: it numbers the commands of those who call this node,
 // sends them to the replica beside it, and hands out the answers. It is an actor, so
@@ -67,6 +72,7 @@ type client struct {
 type call struct {
 	command *messages.Command
 	sent    time.Time
+	tries   int                   // after the first
 	done    chan *messages.Answer // one answer, or closed when the node stops
 }
 
@@ -101,7 +107,7 @@ func (c *clientActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		timers := scheduler.NewTimerScheduler(ctx.ActorSystem().Root)
-		c.asking = timers.SendRepeatedly(askAgain/2, askAgain/2, ctx.Self(), askTick{})
+		c.asking = timers.SendRepeatedly(askAgain/4, askAgain/4, ctx.Self(), askTick{})
 		c.run(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		c.asking()
@@ -248,8 +254,8 @@ func (c *client) askAgain() {
 	var late []*messages.Command
 	c.mu.Lock()
 	for _, sequence := range slices.Sorted(maps.Keys(c.calls)) {
-		if p := c.calls[sequence]; now.Sub(p.sent) >= askAgain {
-			p.sent = now
+		if p := c.calls[sequence]; now.Sub(p.sent) >= askAgain<<min(p.tries, maxDoublings) {
+			p.sent, p.tries = now, p.tries+1
 			late = append(late, p.command)
 		}
 	}

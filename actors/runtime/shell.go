@@ -63,6 +63,7 @@ func (s *shell) Receive(ctx actor.Context) {
 		s.start()
 	case *actor.Restarting, *actor.Stopping:
 		s.end()
+	case *actor.Stopped, *actor.Terminated: // of a child: protoactor's business
 	case *synced:
 		if m.of == s {
 			s.durable = m.n
