@@ -15,8 +15,8 @@
 //     not be, is left out, and the rest of its batch is delivered.
 //  4. What waits for one peer is at most PeerBytes, and what a peer or stranger can
 //     make this node hold is bounded by [Limits]; beyond them messages are dropped,
-//     strangers closed. A message may be lost, and is never altered. What arrives
-//     from one actor at another one arrives in the order it was sent.
+//     strangers closed. A message may be lost, and is never altered. While
+//     one connection lasts, what one actor says to another arrives in order.
 //  5. A peer that comes back is dialled within 100 ms, or as soon as it dials. What was
 //     sent while it was away longer than Patience is dropped, not kept.
 //  6. Stop hands what was sent before it to the peers that take it within Drain;

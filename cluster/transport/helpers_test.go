@@ -29,6 +29,10 @@ const deadline = 30 * time.Second
 var grpcLog = new(lines)
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(stockAt); address != "" {
+		stock(address)
+		return
+	}
 	LogGRPC(hclog.New(&hclog.LoggerOptions{Output: grpcLog, Level: hclog.Warn}))
 	if code := m.Run(); code != 0 {
 		os.Exit(code)

@@ -3,17 +3,14 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/grpclog"
 	"google.golang.org/protobuf/proto"
 
@@ -97,59 +94,6 @@ func TestTrap4_MessagesWaitForAPeerForAWhile(t *testing.T) {
 	startNode(t, "beta", peers).hears(1)
 }
 
-// proxy passes bytes on until the machine behind it vanishes: then neither side hears
-// of the other any more, not even that it closed the connection.
-func proxy(t *testing.T, to string) (address string, vanish func()) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vanished atomic.Bool
-	var passing sync.WaitGroup
-	over := make(chan struct{})
-	pass := func(from, to net.Conn) {
-		defer passing.Done()
-		buffer := make([]byte, 4096)
-		for {
-			n, err := from.Read(buffer)
-			switch {
-			case vanished.Load() && err != nil:
-				<-over
-			case vanished.Load():
-				continue
-			case err == nil:
-				_, err = to.Write(buffer[:n])
-			}
-			if err != nil {
-				_, _ = from.Close(), to.Close()
-				return
-			}
-		}
-	}
-	accept := func() {
-		defer passing.Done()
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			passing.Add(2)
-			go pass(in, out)
-			go pass(out, in)
-		}
-	}
-	passing.Add(1)
-	go accept()
-	t.Cleanup(func() { _ = listener.Close(); close(over); passing.Wait() })
-	return listener.Addr().String(), func() { vanished.Store(true); _ = listener.Close() }
-}
-
 // Trap 5: a peer whose machine vanishes leaves a stream that is open on one side.
 func TestTrap5_VanishedPeerIsNoticedByBothSides(t *testing.T) {
 	t.Parallel()
@@ -162,36 +106,6 @@ func TestTrap5_VanishedPeerIsNoticedByBothSides(t *testing.T) {
 	vanish()
 	eventually(t, "noticed by who was dialled", func() bool { return beta.Stats().Peers["alpha"].Heard == 0 })
 	eventually(t, "noticed by who dialled", func() bool { return !alpha.Stats().Peers["beta"].Connected })
-}
-
-// deaf is a peer that welcomes everyone and then listens no more.
-type deaf struct {
-	remote.UnimplementedRemotingServer
-	end chan struct{}
-}
-
-func (d *deaf) Receive(stream remote.Remoting_ReceiveServer) error {
-	if _, err := stream.Recv(); err != nil {
-		return err
-	}
-	err := stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{
-		ConnectResponse: &remote.ConnectResponse{},
-	}})
-	<-d.end
-	return err
-}
-
-func startDeaf(t *testing.T, address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, d := grpc.NewServer(grpc.WaitForHandlers(true)), &deaf{end: make(chan struct{})}
-	remote.RegisterRemotingServer(s, d)
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener) }()
-	t.Cleanup(func() { close(d.end); s.Stop(); <-served })
 }
 
 // Trap 6: the queue to a slow peer is bounded in bytes.
@@ -322,6 +236,27 @@ func TestTrap12_StopSendsWhatWaits(t *testing.T) {
 	alpha.say(beta.Address(), catchUp("alpha", all)) // is dropped, and harms nobody
 	if err := alpha.Stop(context.Background()); err != nil {
 		t.Errorf("stopped again: %v", err)
+	}
+}
+
+// Trap 12: a peer that is slow gets it all, and sees an end, not a break.
+func TestTrap12_StopWaitsForASlowPeer(t *testing.T) {
+	n, peer := alone(t, func(o *Options) { o.Limits.Drain = deadline })
+	slow := startDeaf(t, peer)
+	n.connected("beta")
+	const all = 30
+	for range all { // more than gRPC takes for somebody who does not listen
+		n.say(peer, &messages.SnapshotChunk{From: "alpha/replica", Data: make([]byte, 100_000)})
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop(context.Background()) }()
+	eventually(t, "stopping", n.closed.Load)
+	close(slow.cured)
+	if heard, last := <-slow.heard, <-slow.last; heard != all || !errors.Is(last, io.EOF) {
+		t.Errorf("heard %d of %d, then %v", heard, all, last)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 
