@@ -1,13 +1,64 @@
 # A target is one command that a person may also type. `make` alone lists them.
 .DEFAULT_GOAL := help
+SHELL := bash
+
+# Tools, pinned. They run from the module cache and are no dependencies of the module.
 BUF := go run github.com/bufbuild/buf/cmd/buf@v1.65.0
+GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go
+PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+
+SEED ?= 0
+SEEDS ?= 1000
+BENCH ?= .
+COUNT ?= 1
 
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
+.PHONY: build
+build: ## Build bin/pmmc
+	go build -trimpath -o bin/ ./cmd/pmmc
+
+.PHONY: run
+run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
+	@cmd/pmmc/run.sh
+
+.PHONY: test
+test: check ## Run all checks and all tests, with the race detector
+	$(GOTESTSUM) --format pkgname -- -race -timeout 14m ./...
+
+.PHONY: check
+check: ## Vet, and see that all files are formatted
+	go vet ./...
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "not formatted (gofmt -w): $$files"; exit 1; fi
+
+.PHONY: lint
+lint: check ## Check, and look for mistakes with staticcheck
+	$(STATICCHECK) ./...
+
+.PHONY: sim
+sim: ## Run seeded simulations: SEEDS=1000 of them, or SEED=42 alone
+	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -seeds=$(SEEDS) -seed=$(SEED)
+
+.PHONY: bench
+bench: ## Run the benchmarks, for benchstat: BENCH=Journal COUNT=6
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 ./...
+
+.PHONY: cover
+cover: ## Measure what the tests cover: cover.out
+	go test -timeout 14m -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -func cover.out | tail -1
+
 .PHONY: generate
-generate: ## Generate the Go code of messages/*.proto
+generate: ## Generate the Go code of messages/**/*.proto
 	go build -o .bin/ $(PROTOC_GEN_GO)
+	GOBIN=$(CURDIR)/.bin go install $(PROTOC_GEN_GO_GRPC)
 	$(BUF) generate --template .buf.gen.yaml --path messages
+
+.PHONY: clean
+clean: ## Remove what was built, not the data
+	rm -rf bin .bin cover.out

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pmmc-go/pmmc/config"
+)
+
+// clientFlags are those of the commands that talk to a cluster.
+type clientFlags struct {
+	endpoints []string
+	timeout   time.Duration
+	tls       tlsFlags
+}
+
+// addTo gives a command the flags. How long it waits differs between commands.
+func (f *clientFlags) addTo(c *cobra.Command, timeout time.Duration) {
+	c.GroupID = "ask"
+	flags := c.Flags()
+	flags.StringSliceVar(&f.endpoints, "endpoints", sampleEndpoints(), "the nodes' client addresses, as host:port")
+	flags.DurationVar(&f.timeout, "timeout", timeout, "how long to wait for an answer")
+	flags.StringVar(&f.tls.ca, "cacert", "", "speak TLS with nodes whose certificate this authority signed (a PEM file)")
+	flags.StringVar(&f.tls.cert, "cert", "", "the certificate to show to a node (a PEM file)")
+	flags.StringVar(&f.tls.key, "key", "", "the certificate's key (a PEM file)")
+}
+
+// sampleEndpoints are the client addresses of the sample cluster.
+func sampleEndpoints() []string {
+	var endpoints []string
+	for _, c := range config.Samples() {
+		endpoints = append(endpoints, c.Listen.Client)
+	}
+	return endpoints
+}
+
+// check refuses what cannot work.
+func (f *clientFlags) check() error {
+	if f.timeout <= 0 {
+		return fmt.Errorf("--timeout is %s: want more than nothing, such as 5s", f.timeout)
+	}
+	if len(f.endpoints) == 0 {
+		return errors.New("--endpoints is empty: want one at least, such as 127.0.0.1:2379")
+	}
+	for _, e := range f.endpoints {
+		host := strings.TrimPrefix(strings.TrimPrefix(e, "http://"), "https://")
+		if _, port, err := net.SplitHostPort(host); err != nil || port == "" {
+			return fmt.Errorf("--endpoints has %q: want host:port, such as 127.0.0.1:2379", e)
+		}
+	}
+	return nil
+}
+
+// do connects to the cluster and asks it something.
+func (f *clientFlags) do(c *cobra.Command, ask func(context.Context, *clientv3.Client) error) error {
+	if err := f.check(); err != nil {
+		return &usageError{c, err}
+	}
+	secure, err := f.tls.load()
+	if err != nil {
+		return &usageError{c, err}
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
+	defer cancel()
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: f.endpoints, TLS: secure, Logger: zap.NewNop(),
+		MaxCallSendMsgSize: maxMessage, MaxCallRecvMsgSize: maxMessage,
+	})
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", strings.Join(f.endpoints, ","), err)
+	}
+	err = f.explain(ctx, ask(ctx, client))
+	return errors.Join(err, client.Close())
+}
+
+// maxMessage is how long a message of the client may be; the node has a limit of
+// its own, and says so.
+const maxMessage = 64 << 20
+
+// readInput reads the standard input to its end, or until a signal.
+func readInput(c *cobra.Command) (string, error) {
+	type input struct {
+		text []byte
+		err  error
+	}
+	read := make(chan input, 1)
+	go func() { // nothing ends it but the input or the process
+		text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxMessage))
+		read <- input{text, err}
+	}()
+	select {
+	case <-c.Context().Done():
+		return "", fmt.Errorf("%w: nothing was done", context.Cause(c.Context()))
+	case in := <-read:
+		if in.err != nil {
+			return "", fmt.Errorf("read the standard input: %w", in.err)
+		}
+		return string(in.text), nil
+	}
+}
+
+// explain says what an error of the client means.
+func (f *clientFlags) explain(ctx context.Context, err error) error {
+	var etcd rpctypes.EtcdError
+	var stopped *signalError
+	code := status.Code(err)
+	if errors.As(err, &etcd) {
+		code = etcd.Code()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(context.Cause(ctx), &stopped):
+		return fmt.Errorf("%s: gave up; a change that was asked for may be made or not", stopped)
+	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil, code == codes.DeadlineExceeded && !errors.As(err, &etcd):
+		return &hinted{fmt.Errorf("no answer from %s within %s; a change that was asked for may be made or not",
+			strings.Join(f.endpoints, ","), f.timeout), "`pmmc status` shows which nodes can be reached, and who is in office."}
+	case code == codes.Unavailable && !errors.As(err, &etcd):
+		return &hinted{fmt.Errorf("cannot reach %s: %s", strings.Join(f.endpoints, ","), status.Convert(err).Message()),
+			"Is the cluster running (`make run`, `pmmc dev`)? With TLS, --cacert must be given, too."}
+	}
+	return err
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/gateway"
+	"github.com/pmmc-go/pmmc/cluster/kv"
+	"github.com/pmmc-go/pmmc/config"
+)
+
+// gatewayOptions says in the words of package gateway what a configuration says.
+func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, store *kv.Store, log hclog.Logger) gateway.Options {
+	o := gateway.Options{
+		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer != nil,
+		Node: node, Store: store, Cluster: c.Cluster, Member: c.Self().ID,
+		Limits: gateway.Limits{
+			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
+			InFlight: c.Limits.InFlight, Timeout: c.Limits.RequestTimeout,
+		},
+		Logger: log.Named("gateway"),
+	}
+	for _, m := range c.Members {
+		o.Members = append(o.Members, gateway.Member{ID: m.ID, Name: m.Name, Peer: m.Peer, Client: m.Client})
+	}
+	return o
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
+)
+
+// TestNodeSignals shows that the first signal ends a node cleanly, and the second at
+// once. The process is stopped while the two are sent, so that they arrive together.
+func TestNodeSignals(t *testing.T) {
+	s := newSample(t, 1, "")
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		s.start("alpha")
+		s.nodes["alpha"].signal(signal)
+		if code := s.nodes["alpha"].code(); code != exitDone {
+			t.Errorf("code %d after %s, want %d", code, signal, exitDone)
+		}
+	}
+	s.start("alpha")
+	p := s.nodes["alpha"]
+	p.signal(syscall.SIGSTOP)
+	p.signal(syscall.SIGINT)
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "ended at once") {
+		t.Errorf("code %d after two signals, want %d: %s", code, exitFailed, p.err.String())
+	}
+}
+
+// TestNodeAlone shows that a node without a majority is not ready, answers nobody,
+// and ends cleanly all the same.
+func TestNodeAlone(t *testing.T) {
+	s := newSample(t, 3, "")
+	p := start(t, nil, "node", "--config", s.file("alpha"))
+	p.waitFor("listening")
+	if _, err, code := pmmc(t, "put", "a", "1", "--endpoints", s.address(0, 1), "--timeout", "1s"); code != exitFailed {
+		t.Errorf("put without a majority: code %d: %s", code, err)
+	}
+	if out := p.out.String(); strings.Contains(out, "ready") {
+		t.Errorf("it says %q", out)
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.code(); code != exitDone {
+		t.Errorf("code %d after SIGTERM, want %d", code, exitDone)
+	}
+}
+
+// TestNodeCannotStart shows that a node that cannot run says why, and what to do.
+func TestNodeCannotStart(t *testing.T) {
+	s := newSample(t, 1, "")
+	for which, what := range []string{"peer", "client", "http"} {
+		taken, err := net.Listen("tcp", s.address(0, which))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, nil, "node", "--config", s.file("alpha"))
+		if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), s.address(0, which)) || !strings.Contains(p.err.String(), "\nHint: ") {
+			t.Errorf("%s port taken: code %d, want %d, the address and a hint:\n%s", what, code, exitFailed, p.err.String())
+		}
+		if err := taken.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	s.start("alpha")
+	other := strings.NewReplacer(s.address(0, 0), "127.0.0.1:1", s.address(0, 1), "127.0.0.1:2", s.address(0, 2), "127.0.0.1:3")
+	s.write("again", other.Replace(s.config(0)))
+	p := start(t, nil, "node", "--config", s.file("again"))
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "\nHint: ") {
+		t.Errorf("data directory in use: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
+	}
+	s.stop()
+
+	s.write("alpha", strings.Replace(s.config(0), `cluster = "test"`, `cluster = "other"`, 1))
+	p = start(t, nil, "node", "--config", s.file("alpha"))
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), `of cluster "test"`) || !strings.Contains(p.err.String(), "\nHint: ") {
+		t.Errorf("another cluster's data: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
+	}
+}
+
+// TestNodeExposed shows that plaintext that leaves the machine is said at each start.
+func TestNodeExposed(t *testing.T) {
+	s := newSample(t, 1, "")
+	inTheOpen := strings.Replace(s.config(0), "listen {", "listen {\n  client = \""+strings.Replace(s.address(0, 1), "127.0.0.1", "0.0.0.0", 1)+"\"", 1)
+	s.write("alpha", inTheOpen)
+	if _, err, code := pmmc(t, "node", "--config", s.file("alpha")); code != exitUsage || !strings.Contains(err, "insecure = true") {
+		t.Errorf("plaintext in the open: code %d, want %d: %s", code, exitUsage, err)
+	}
+	s.write("alpha", strings.Replace(inTheOpen, "data_dir", "insecure = true\n  data_dir", 1))
+	s.start("alpha")
+	if err := s.nodes["alpha"].err.String(); strings.Count(err, "plaintext leaves this machine") != 1 {
+		t.Errorf("it does not say so once:\n%s", err)
+	}
+	s.stop()
+}
+
+// TestTLS shows a cluster that speaks TLS among its nodes and with clients.
+func TestTLS(t *testing.T) {
+	peers, clients := testcert.New(t), testcert.New(t)
+	s := newSample(t, 3, "")
+	for i, name := range names {
+		peerCert, peerKey, peerCA := peers.Files(t.TempDir(), name)
+		cert, key, ca := clients.Files(t.TempDir(), "localhost")
+		s.write(name, s.config(i)+fmt.Sprintf("tls {\n  peer {\n    cert = %q\n    key = %q\n    ca = %q\n  }\n  client {\n    cert = %q\n    key = %q\n    ca = %q\n  }\n}\n",
+			peerCert, peerKey, peerCA, cert, key, ca))
+	}
+	s.start(names...)
+	cert, key, ca := clients.Files(t.TempDir(), "somebody")
+	s.do("put", "a", "1", "--cert", cert, "--key", key, "--cacert", ca)
+	if out := s.do("status", "--cert", cert, "--key", key, "--cacert", ca); strings.Count(out, " yes ") != 3 {
+		t.Errorf("status over TLS:\n%s", out)
+	}
+	stranger, strangerKey, _ := testcert.New(t).Files(t.TempDir(), "stranger")
+	for what, flags := range map[string][]string{
+		"in plaintext":                nil,
+		"without a certificate":       {"--cacert", ca},
+		"with a stranger's":           {"--cert", stranger, "--key", strangerKey, "--cacert", ca},
+		"without knowing the cluster": {"--cert", cert, "--key", key},
+	} {
+		_, err, code := pmmc(t, append([]string{"get", "a", "--timeout", "2s", s.endpoints()}, flags...)...)
+		if code != exitFailed || !strings.Contains(err, "Hint: ") {
+			t.Errorf("%s: code %d, want %d and a hint: %s", what, code, exitFailed, err)
+		}
+	}
+	s.stop()
+}
+
+// TestInputInterrupted shows that a signal ends a command that waits for its input.
+func TestInputInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(&signalError{syscall.SIGINT})
+	in, out := io.Pipe()
+	defer out.Close()
+	var told strings.Builder
+	if code := run(ctx, []string{"put", "a", "-"}, in, io.Discard, &told); code != exitFailed || !strings.Contains(told.String(), "interrupt: nothing was done") {
+		t.Errorf("code %d, want %d: %s", code, exitFailed, told.String())
+	}
+}

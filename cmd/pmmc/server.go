@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/gateway"
+	"github.com/pmmc-go/pmmc/cluster/kv"
+	"github.com/pmmc-go/pmmc/config"
+)
+
+// server is one member at work: its store, its node, and the gateway in front.
+type server struct {
+	config  *config.Config
+	node    *cluster.Node
+	gateway *gateway.Gateway
+}
+
+// newLogger logs to w as the configuration wants it.
+func newLogger(c *config.Config, w io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "pmmc", Level: hclog.LevelFromString(c.Node.LogLevel), Output: w, JSONFormat: c.Node.LogFormat == "json",
+	}).With("node", c.Node.Name)
+}
+
+// storeDir is the folder of a data directory in which the store has its files. The
+// node takes one with a folder of its own, but without an identity, for another's, so
+// the store, which is opened before it, must not make one of those.
+func storeDir(dataDir string) string { return filepath.Join(dataDir, "kv") }
+
+// startServer starts a member. It serves once it is ready.
+func startServer(c *config.Config, secure serverTLS, log hclog.Logger) (*server, error) {
+	if addresses := exposed(c); len(addresses) > 0 {
+		log.Warn("plaintext leaves this machine: whoever is on the way can read and change it", "addresses", addresses)
+	}
+	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
+		return nil, advise(err)
+	}
+	store, err := kv.Open(kv.Options{Dir: storeDir(c.Node.DataDir), Logger: log.Named("kv")})
+	if err != nil {
+		return nil, advise(err)
+	}
+	o := clusterOptions(c, log)
+	o.Machine, o.TLS = store, secure.peer
+	s := &server{config: c}
+	if s.node, err = cluster.Start(o); err != nil {
+		return nil, err // it has closed the store
+	}
+	if s.gateway, err = gateway.Start(gatewayOptions(c, secure, s.node, store, log)); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), c.Limits.ShutdownTimeout)
+		defer cancel()
+		return nil, errors.Join(advise(err), s.node.Stop(ctx))
+	}
+	log.Info("listening", "client", c.Listen.Client, "http", c.Listen.HTTP, "peer", c.Listen.Peer)
+	return s, nil
+}
+
+// checkFree tries addresses before anything is opened, so that a port that is taken
+// costs no start of the node. The gateway says so, too, when one is taken just then.
+func checkFree(addresses ...string) error {
+	for _, a := range addresses {
+		if a == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			return err
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advise adds what to do to errors of the system that do not say so themselves.
+func advise(err error) error {
+	var h interface{ Hint() string }
+	switch {
+	case errors.As(err, &h):
+		return err
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &hinted{err, "Is another node, or this one, running on it already? If not, give the node another listen address."}
+	case errors.Is(err, syscall.EAGAIN):
+		return &hinted{err, "Another process has this data directory open. Stop it, or give this node a directory of its own."}
+	case errors.Is(err, syscall.EACCES):
+		return &hinted{err, "Run the node as the user who owns its data directory; ports below 1024 need a privilege."}
+	}
+	return err
+}
+
+// barrierPatience is how long waitReady waits before it asks anew.
+const barrierPatience = time.Second
+
+// waitReady returns once the server has been able to answer a request.
+func (s *server) waitReady(ctx context.Context) error {
+	for {
+		one, cancel := context.WithTimeout(ctx, barrierPatience)
+		err := s.node.Barrier(one)
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, cluster.ErrStopped) {
+			return err
+		}
+	}
+}
+
+// stop ends the server cleanly: who asks first, who answers last.
+func (s *server) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Limits.ShutdownTimeout)
+	defer cancel()
+	return errors.Join(s.gateway.Stop(ctx), s.node.Stop(ctx))
+}
