@@ -15,6 +15,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors/runtime"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Machine  Machine           // a Register each if nil
 	Protocol *cluster.Protocol // cluster.DefaultProtocol if nil
 	Disk     bool              // journals on disk, with fsync; else in memory
+	Serve    bool              // etcd's API in front of each node; Machine must make key-value stores
 	Logger   hclog.Logger      // silence if nil
 	// Observe sees all that the roles of all nodes do, in their own turns.
 	Observe func(runtime.Event)
@@ -53,6 +55,8 @@ type Node struct {
 	cluster       *Cluster
 	dir           string
 	memory        *journal.Memory
+	client        string // where its gateway serves, the same after each restart
+	gateway       *gateway.Gateway
 }
 
 // New starts n nodes and returns when the cluster answers.
@@ -74,12 +78,13 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 		o.Logger = hclog.NewNullLogger()
 	}
 	c := &Cluster{t: t, options: o, nodes: make(map[string]*Node), cut: make(map[[2]string]bool)}
-	for i, address := range freeAddresses(t, n) {
+	addresses := freeAddresses(t, 2*n)
+	for i, address := range addresses[:n] {
 		name := Names[i]
 		c.members = append(c.members, cluster.Member{
 			ID: uint32(i + 1), Name: name, Address: address, Replica: true, Leader: true, Acceptor: true,
 		})
-		c.nodes[name] = &Node{Name: name, cluster: c, dir: t.TempDir(), memory: journal.NewMemory(nil)}
+		c.nodes[name] = &Node{Name: name, cluster: c, dir: t.TempDir(), memory: journal.NewMemory(nil), client: addresses[n+i]}
 	}
 	t.Cleanup(c.end)
 	for _, node := range c.Nodes() {
@@ -169,14 +174,24 @@ func (n *Node) Start() {
 		n.Node = nil
 		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
 	}
+	if c.options.Serve {
+		n.serve(machine)
+	}
 }
 
 // Kill ends the node without goodbye; what was not on disk is lost.
 func (n *Node) Kill() {
-	if n.Node != nil {
-		n.Node.Kill()
-		n.Node = nil
+	if n.Node == nil {
+		return
 	}
+	n.Node.Kill()
+	if n.gateway != nil {
+		cut, cancel := context.WithCancel(context.Background())
+		cancel() // at once
+		_ = n.gateway.Stop(cut)
+		n.gateway = nil
+	}
+	n.Node = nil
 }
 
 // Stop ends the node in good order.
@@ -187,6 +202,12 @@ func (n *Node) Stop() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if n.gateway != nil {
+		if err := n.gateway.Stop(ctx); err != nil {
+			n.cluster.t.Errorf("clustertest: stop the gateway of %s: %v", n.Name, err)
+		}
+		n.gateway = nil
+	}
 	if err := n.Node.Stop(ctx); err != nil {
 		n.cluster.t.Errorf("clustertest: stop %s: %v", n.Name, err)
 	}

@@ -112,9 +112,12 @@ func (s *server) waitReady(ctx context.Context) error {
 	}
 }
 
-// stop ends the server cleanly: who asks first, who answers last.
+// stop ends the server cleanly: who asks first, who answers last. Requests under way
+// have half of the time, so that the node has the other.
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Limits.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(s.gateway.Stop(ctx), s.node.Stop(ctx))
+	requests, cut := context.WithTimeout(ctx, s.config.Limits.ShutdownTimeout/2)
+	defer cut()
+	return errors.Join(s.gateway.Stop(requests), s.node.Stop(ctx))
 }

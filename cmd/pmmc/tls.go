@@ -15,7 +15,6 @@ import (
 type serverTLS struct {
 	peer   *tls.Config
 	client *tls.Config // the certificates of clients are looked at as configured
-	http   *tls.Config // the same certificate, and no client is asked for one
 }
 
 // loadTLS reads the files that a configuration names.
@@ -34,8 +33,7 @@ func loadTLS(c config.TLS) (serverTLS, error) {
 	if err != nil {
 		return s, fmt.Errorf("certificate %s with key %s: %w", c.Client.Cert, c.Client.Key, err)
 	}
-	s.http = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
-	s.client = s.http.Clone()
+	s.client = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
 	if c.Client.CA != "" {
 		if s.client.ClientCAs, err = loadPool(c.Client.CA); err != nil {
 			return s, err

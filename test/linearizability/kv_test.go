@@ -215,7 +215,7 @@ func agree(t *testing.T, c *clustertest.Cluster) {
 	var first uint32
 	for _, n := range c.Nodes() {
 		ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
-		r, err := c.Client(n.Name).HashKV(ctx, n.Address(), 0)
+		r, err := c.Client(n.Name).HashKV(ctx, n.Endpoint(), 0)
 		cancel()
 		if err != nil {
 			t.Fatalf("HashKV of %s: %v", n.Name, err)

@@ -1,0 +1,61 @@
+package clustertest
+
+import (
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/gateway"
+	"github.com/pmmc-go/pmmc/cluster/kv"
+)
+
+// serve puts a gateway in front of the node.
+func (n *Node) serve(machine cluster.StateMachine) {
+	t := n.cluster.t
+	store, ok := machine.(*kv.Store)
+	if !ok {
+		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
+	}
+	o := gateway.Options{
+		Client: n.client, Node: n.Node, Store: store, Cluster: "test", Logger: n.cluster.options.Logger.Named(n.Name),
+	}
+	for _, m := range n.cluster.members {
+		client := n.cluster.nodes[m.Name].client
+		o.Members = append(o.Members, gateway.Member{ID: m.ID, Name: m.Name, Peer: m.Address, Client: client})
+		if m.Name == n.Name {
+			o.Member = m.ID
+		}
+	}
+	var err error
+	if n.gateway, err = gateway.Start(o); err != nil {
+		t.Fatalf("clustertest: gateway of %s: %v", n.Name, err)
+	}
+}
+
+// Endpoint is where the node serves etcd clients, as host:port.
+func (n *Node) Endpoint() string { return n.client }
+
+// Client returns an etcd client that speaks to the named nodes, or to all. It is
+// closed when the test ends.
+func (c *Cluster) Client(names ...string) *clientv3.Client {
+	c.t.Helper()
+	var endpoints []string
+	for _, n := range c.Nodes() {
+		if len(names) == 0 {
+			endpoints = append(endpoints, n.client)
+		}
+	}
+	for _, name := range names {
+		endpoints = append(endpoints, c.Node(name).client)
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, DialTimeout: 10 * time.Second, Logger: zap.NewNop(),
+	})
+	if err != nil {
+		c.t.Fatalf("clustertest: client of %v: %v", endpoints, err)
+	}
+	c.t.Cleanup(func() { _ = client.Close() }) // its context's end is no news
+	return client
+}
