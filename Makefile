@@ -24,7 +24,7 @@ build: ## Build bin/pmmc
 
 .PHONY: run
 run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
-	@cmd/pmmc/run.sh
+	@cmd/pmmc/run.sh --log-level warn
 
 .PHONY: test
 test: check ## Run all checks and all tests, with the race detector

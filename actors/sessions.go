@@ -111,7 +111,6 @@ func (s *Sessions) changes() (drop, put []*messages.SessionRecord) {
 		s.settle(s.clients[client], rec.Settled)
 		put = append(put, rec)
 	}
-	drop = s.dropped
 	clear(s.touched)
 	drop, s.dropped = s.dropped, nil
 	return drop, put

@@ -295,13 +295,14 @@ func (n *Node) end(why error, how func()) {
 func (n *Node) shutDown(ctx context.Context) error {
 	inOrder := make(chan error, 1)
 	go func() { inOrder <- n.stopInOrder(ctx) }()
+	defer n.system.Shutdown()
 	select {
 	case err := <-inOrder:
-		return err
+		return errors.Join(err, n.closeStorage())
 	case <-ctx.Done():
-		n.crash()
-		<-inOrder
-		return fmt.Errorf("cluster: stop: %w: ended as in a crash", context.Cause(ctx))
+		n.cut()
+		return errors.Join(
+			fmt.Errorf("cluster: stop: %w: ended as in a crash", context.Cause(ctx)), <-inOrder, n.closeStorage())
 	}
 }
 
@@ -311,17 +312,20 @@ func (n *Node) stopInOrder(ctx context.Context) error {
 	if _, err := n.machine.Flush(); err != nil {
 		errs = append(errs, fmt.Errorf("cluster: flush the state: %w", err))
 	}
-	errs = append(errs, n.transport.Stop(ctx), n.closeStorage())
-	n.system.Shutdown()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.transport.Stop(ctx))...)
 }
 
-// crash ends the node as a power cut would, so far as a process can do that.
-func (n *Node) crash() {
+// cut keeps the node from saying or writing anything more.
+func (n *Node) cut() {
 	if c, ok := n.journal.(interface{ Crash() }); ok {
 		c.Crash() // from here on, nothing becomes durable
 	}
 	n.transport.Kill()
+}
+
+// crash ends the node as a power cut would, so far as a process can do that.
+func (n *Node) crash() {
+	n.cut()
 	if err := n.tree.StopAll(); err != nil {
 		n.options.Logger.Warn("actors did not stop", "error", err)
 	}

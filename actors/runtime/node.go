@@ -100,13 +100,19 @@ type grow struct{ children []Child }
 
 // branch is a supervisor without a role.
 func (n *Node) branch(path string, children []Child) *actor.Props {
+	ending := false // protoactor still delivers messages to an actor that stops
 	return actor.PropsFromFunc(func(ctx actor.Context) {
 		var grown []Child
 		switch m := ctx.Message().(type) {
 		case *actor.Started:
 			grown = children
+		case *actor.Stopping:
+			ending = true
 		case *grow:
 			grown = m.children
+		}
+		if ending {
+			return // a child of now would never be stopped
 		}
 		for _, c := range grown {
 			if _, err := ctx.SpawnNamed(n.props(path, c), c.Name); err != nil {

@@ -65,7 +65,7 @@ func (s *shell) Receive(ctx actor.Context) {
 		s.end()
 	case *actor.Stopped, *actor.Terminated: // of a child: protoactor's business
 	case *synced:
-		if m.of == s {
+		if m.of == s && !s.gone {
 			s.durable = m.n
 			s.release()
 		}
@@ -103,6 +103,7 @@ func (s *shell) end() {
 	}
 	clear(s.timers)
 	s.waiting = nil
+	s.gone = true // protoactor still delivers messages to an actor that stops
 	if r, ok := s.role.(actors.Stopper); ok {
 		r.Stop()
 	}

@@ -128,7 +128,7 @@ func Start(o Options) (*Gateway, error) {
 		options: o, log: o.Logger, health: health.NewServer(), stopped: make(chan struct{}),
 		slots: make(chan struct{}, o.Limits.InFlight),
 	}
-	g.look()
+	g.seen.Store(&cluster.Status{}) // until the first look
 	g.metrics = newMetrics(g)
 	if err := g.listen(); err != nil {
 		return nil, err

@@ -80,6 +80,9 @@ func (s *maintenanceServer) Downgrade(context.Context, *pb.DowngradeRequest) (*p
 // snapshotPart is how much of a snapshot goes into one message, in bytes.
 const snapshotPart = 64 << 10
 
+// sector is what the length of a snapshot, without its checksum, is a multiple of.
+const sector = 512
+
 // Snapshot streams the state as it is now, and its SHA-256 at the end, as etcd does.
 // What is inside is pmmc's own format.
 func (s *maintenanceServer) Snapshot(_ *pb.SnapshotRequest, stream pb.Maintenance_SnapshotServer) error {
@@ -92,7 +95,13 @@ func (s *maintenanceServer) Snapshot(_ *pb.SnapshotRequest, stream pb.Maintenanc
 	}
 	out := &snapshotStream{stream: stream, remaining: uint64(s.g.options.Store.Size())}
 	sum := sha256.New()
-	if _, err := from.WriteTo(io.MultiWriter(out, sum)); err != nil {
+	both := io.MultiWriter(out, sum)
+	n, err := from.WriteTo(both)
+	if err != nil {
+		return fmt.Errorf("gateway: snapshot: %w", err)
+	}
+	// etcd's clients take a file for whole when all but its checksum is full sectors.
+	if _, err := both.Write(make([]byte, (sector-n%sector)%sector)); err != nil {
 		return fmt.Errorf("gateway: snapshot: %w", err)
 	}
 	if err := out.flush(); err != nil {

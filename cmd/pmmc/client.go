@@ -24,6 +24,7 @@ type clientFlags struct {
 	endpoints []string
 	timeout   time.Duration
 	tls       tlsFlags
+	changes   bool // what is asked for changes something
 }
 
 // addTo gives a command the flags. How long it waits differs between commands.
@@ -123,13 +124,21 @@ func (f *clientFlags) explain(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(context.Cause(ctx), &stopped):
-		return fmt.Errorf("%s: gave up; a change that was asked for may be made or not", stopped)
+		return fmt.Errorf("%s: gave up%s", stopped, f.doubt())
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil, code == codes.DeadlineExceeded && !errors.As(err, &etcd):
-		return &hinted{fmt.Errorf("no answer from %s within %s; a change that was asked for may be made or not",
-			strings.Join(f.endpoints, ","), f.timeout), "`pmmc status` shows which nodes can be reached, and who is in office."}
+		return &hinted{fmt.Errorf("no answer from %s within %s%s", strings.Join(f.endpoints, ","), f.timeout, f.doubt()),
+			"`pmmc status` shows which nodes can be reached, and who is in office."}
 	case code == codes.Unavailable && !errors.As(err, &etcd):
 		return &hinted{fmt.Errorf("cannot reach %s: %s", strings.Join(f.endpoints, ","), status.Convert(err).Message()),
 			"Is the cluster running (`make run`, `pmmc dev`)? With TLS, --cacert must be given, too."}
 	}
 	return err
+}
+
+// doubt is what is not known when no answer came.
+func (f *clientFlags) doubt() string {
+	if f.changes {
+		return "; it may have been done or not"
+	}
+	return ""
 }

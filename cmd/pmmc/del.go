@@ -9,7 +9,7 @@ import (
 )
 
 func newDel() *cobra.Command {
-	var f clientFlags
+	f := clientFlags{changes: true}
 	var prefix, asJSON bool
 	var end string
 	c := &cobra.Command{

@@ -8,7 +8,7 @@ import (
 )
 
 func newPut() *cobra.Command {
-	var f clientFlags
+	f := clientFlags{changes: true}
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "put KEY VALUE|-",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,11 +30,6 @@ func newLogger(c *config.Config, w io.Writer) hclog.Logger {
 	}).With("node", c.Node.Name)
 }
 
-// storeDir is the folder of a data directory in which the store has its files. The
-// node takes one with a folder of its own, but without an identity, for another's, so
-// the store, which is opened before it, must not make one of those.
-func storeDir(dataDir string) string { return filepath.Join(dataDir, "kv") }
-
 // startServer starts a member. It serves once it is ready.
 func startServer(c *config.Config, secure serverTLS, log hclog.Logger) (*server, error) {
 	if addresses := exposed(c); len(addresses) > 0 {
@@ -44,7 +38,7 @@ func startServer(c *config.Config, secure serverTLS, log hclog.Logger) (*server,
 	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
 		return nil, advise(err)
 	}
-	store, err := kv.Open(kv.Options{Dir: storeDir(c.Node.DataDir), Logger: log.Named("kv")})
+	store, err := kv.Open(kv.Options{Dir: cluster.StateDir(c.Node.DataDir), Logger: log.Named("kv")})
 	if err != nil {
 		return nil, advise(err)
 	}

@@ -169,7 +169,7 @@ func briefly(err error) string {
 	if i := strings.LastIndex(text, `desc = "`); i >= 0 {
 		text = strings.Trim(text[i+len(`desc = `):], `"`)
 	}
-	return text
+	return strings.TrimPrefix(text, "transport: Error while dialing: ")
 }
 
 func show(r *admin.StatusResponse) *View {

@@ -34,7 +34,7 @@ type txnFlags struct {
 }
 
 func newTxn() *cobra.Command {
-	f := new(txnFlags)
+	f := &txnFlags{client: clientFlags{changes: true}}
 	c := &cobra.Command{
 		Use:   "txn",
 		Short: "Run operations as one, if conditions hold",
