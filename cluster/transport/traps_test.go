@@ -91,7 +91,9 @@ func TestTrap4_MessagesWaitForAPeerForAWhile(t *testing.T) {
 	peers := addresses(t, "alpha", "beta")
 	alpha := startNode(t, "alpha", peers, func(o *Options) { o.Limits.Patience = deadline })
 	alpha.say(peers["beta"], catchUp("alpha", 1))
-	startNode(t, "beta", peers).hears(1)
+	beta := startNode(t, "beta", peers)
+	// It may come before beta's actor lives, so it is the transport that is asked.
+	eventually(t, "handed over", func() bool { return beta.Stats().Peers["alpha"].MessagesIn == 1 })
 }
 
 // Trap 5: a peer whose machine vanishes leaves a stream that is open on one side.

@@ -21,11 +21,12 @@ type State struct {
 	Log    []string
 	Saved  map[string]*messages.SessionRecord
 	staged []string
+	ran    map[string]bool // what is in Log
 }
 
 // NewState returns an empty state.
 func NewState(n *Node) *State {
-	return &State{node: n, Out: 1, Saved: make(map[string]*messages.SessionRecord)}
+	return &State{node: n, Out: 1, Saved: make(map[string]*messages.SessionRecord), ran: make(map[string]bool)}
 }
 
 type frozen struct {
@@ -60,6 +61,10 @@ func (s *State) load(b []byte) {
 	}
 	s.Out, s.Log = f.Out, f.Log
 	clear(s.Saved)
+	clear(s.ran)
+	for _, op := range s.Log {
+		s.ran[op] = true
+	}
 	for _, b := range f.Saved {
 		rec := &messages.SessionRecord{}
 		if err := proto.Unmarshal(b, rec); err != nil {
@@ -99,6 +104,9 @@ func (s *State) Commit(slot uint64, drop, put []*messages.SessionRecord) {
 		s.node.world.broken("R2: %s executes slot %d after %d", s.node.member.Name, slot, s.Out-1)
 	}
 	s.Log = append(s.Log, s.staged...)
+	for _, op := range s.staged {
+		s.ran[op] = true
+	}
 	s.staged = nil
 	for _, r := range drop {
 		delete(s.Saved, keyOf(r))
@@ -147,12 +155,12 @@ type Client struct {
 	stopped  bool
 	sequence uint64
 	open     map[uint64]*messages.Command
-	reads    map[uint64][]string // by number, what must be seen
+	reads    map[uint64]int // by number: how many acknowledged commands must be seen
 	read     uint64
 }
 
 func newClient(n *Node) *Client {
-	c := &Client{node: n, open: make(map[uint64]*messages.Command), reads: make(map[uint64][]string)}
+	c := &Client{node: n, open: make(map[uint64]*messages.Command), reads: make(map[uint64]int)}
 	if n.Client != nil {
 		c.stopped = n.Client.stopped
 	}
@@ -188,7 +196,7 @@ func (c *Client) readAgain() {
 		return
 	}
 	c.read++
-	c.reads[c.read] = slices.Clone(c.node.world.ackedOps)
+	c.reads[c.read] = len(c.node.world.ackedOps)
 	c.send(&messages.Read{Number: c.read})
 }
 
@@ -238,8 +246,8 @@ func (c *Client) receive(m proto.Message) {
 			if number > m.Number {
 				continue
 			}
-			for _, must := range c.reads[number] {
-				if !slices.Contains(c.node.state.Log, must) {
+			for _, must := range w.ackedOps[:c.reads[number]] {
+				if !c.node.state.ran[must] {
 					w.broken("S8: a read at %s misses %s, acknowledged before it came", c.node.member.Name, must)
 					return
 				}

@@ -14,7 +14,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "run this seed only")
-	seedsFlag = flag.Int("seeds", 40, "how many seeds to run")
+	seedsFlag = flag.Int("seeds", 60, "how many seeds to run")
 )
 
 // TestSeeds runs clusters over a network and disks that fail, then lets faults end:
