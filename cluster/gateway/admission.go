@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -10,71 +9,133 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-
-	"github.com/pmmc-go/pmmc/cluster"
+	"google.golang.org/grpc/tap"
 )
 
-// isFree tells which methods need no place among the requests under way: an operator
-// must be able to look at a node that is flooded.
-func isFree(method string) bool {
+// looksOnly tells which methods only look at this node. They have places of their
+// own: an operator must be able to look at a node that is flooded.
+func looksOnly(method string) bool {
 	return strings.HasPrefix(method, "/grpc.health.") || strings.HasPrefix(method, "/pmmc.")
 }
 
-// unary admits, times, measures and guards each call.
-func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-	begin := time.Now()
-	defer func() { g.metrics.done(info.FullMethod, err, begin) }()
-	if !isFree(info.FullMethod) {
-		if err := g.admit(ctx); err != nil {
-			return nil, err
-		}
-		defer g.leave()
+// place is that of a request among those under way. It belongs to the stream until
+// the request's body is read, for which there is a time limit, and from then on to the
+// handler.
+type place struct {
+	pool   chan struct{}
+	body   *time.Timer
+	ofCall func() bool // takes it from the stream, unless that has ended
+}
+
+func (p *place) leave() { <-p.pool }
+
+type placeKey struct{}
+
+// admit finds a place for a request or refuses it at once, before anything but its
+// headers is read.
+func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, error) {
+	pool := g.requests
+	if looksOnly(call.FullMethodName) {
+		pool = g.looks
 	}
+	err := g.refusal(call)
+	if err == nil {
+		select {
+		case pool <- struct{}{}:
+		default:
+			err = rpctypes.ErrGRPCRequestTooManyRequests
+		}
+	}
+	if err != nil {
+		g.metrics.refused.WithLabelValues(status.Code(err).String()).Inc()
+		if g.methods[call.FullMethodName] { // others are names that a client made up
+			g.metrics.requests.WithLabelValues(call.FullMethodName, status.Code(err).String()).Inc()
+		}
+		return ctx, err
+	}
+	ctx, cancel := context.WithCancel(ctx) // and with the stream
+	p := &place{pool: pool, body: time.AfterFunc(g.options.Limits.Timeout, cancel)}
+	p.ofCall = context.AfterFunc(ctx, p.leave)
+	return context.WithValue(ctx, placeKey{}, p), nil
+}
+
+// refusal says why a request has no chance.
+func (g *Gateway) refusal(call *tap.Info) error {
+	if g.life.Err() != nil {
+		return rpctypes.ErrGRPCStopped
+	}
+	want := call.Header.Get(rpctypes.MetadataRequireLeaderKey)
+	if len(want) > 0 && want[0] == rpctypes.MetadataHasLeader && !g.hasLeader() {
+		return rpctypes.ErrGRPCNoLeader
+	}
+	return nil
+}
+
+// begin makes the place of a request its handler's.
+func begin(ctx context.Context) (*place, error) {
+	p := ctx.Value(placeKey{}).(*place)
+	p.body.Stop()
+	if !p.ofCall() {
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	return p, nil
+}
+
+// unary measures and guards a call that was admitted.
+func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	defer g.measure(info.FullMethod, time.Now(), &err)
+	p, err := begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
-	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
-	defer cancel()
+	if err := notOffered(info.FullMethod); err != nil {
+		return nil, err
+	}
 	resp, err = handle(ctx, req)
 	return resp, g.translate(ctx, err)
 }
 
-// stream does the same for streams, which have no time limit of their own.
+// stream does the same for streams. Those that only look would go on for ever, so
+// they end with the gateway.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	begin := time.Now()
-	defer func() { g.metrics.done(info.FullMethod, err, begin) }()
-	if !isFree(info.FullMethod) {
-		if err := g.admit(ss.Context()); err != nil {
-			return err
-		}
-		defer g.leave()
+	defer g.measure(info.FullMethod, time.Now(), &err)
+	p, err := begin(ss.Context())
+	if err != nil {
+		return err
 	}
+	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
-	return g.translate(ss.Context(), handle(srv, ss))
-}
-
-// admit finds a place for a request or refuses it at once, before it costs memory.
-func (g *Gateway) admit(ctx context.Context) error {
-	select {
-	case <-g.stopped:
+	if err := notOffered(info.FullMethod); err != nil {
+		return err
+	}
+	if !looksOnly(info.FullMethod) {
+		return g.translate(ss.Context(), handle(srv, ss))
+	}
+	ctx, cancel := context.WithCancel(ss.Context())
+	defer cancel()
+	defer context.AfterFunc(g.life, cancel)()
+	err = handle(srv, &endingStream{ss, ctx})
+	if ctx.Err() != nil && ss.Context().Err() == nil {
 		return rpctypes.ErrGRPCStopped
-	default:
 	}
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(rpctypes.MetadataRequireLeaderKey); len(v) > 0 && v[0] == rpctypes.MetadataHasLeader && !g.hasLeader() {
-			return rpctypes.ErrGRPCNoLeader
-		}
-	}
-	select {
-	case g.slots <- struct{}{}:
-		return nil
-	default:
-		g.metrics.refused.Inc()
-		return rpctypes.ErrGRPCRequestTooManyRequests
-	}
+	return g.translate(ctx, err)
 }
 
-func (g *Gateway) leave() { <-g.slots }
+// endingStream is a stream that ends before its client wants it.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context ends with the gateway.
+func (s *endingStream) Context() context.Context { return s.ctx }
+
+func (g *Gateway) measure(method string, began time.Time, err *error) {
+	g.metrics.done(method, *err, began)
+}
 
 // recovered turns a panic of a handler into an error: it must not end the node.
 func (g *Gateway) recovered(method string, err *error) {
@@ -82,31 +143,4 @@ func (g *Gateway) recovered(method string, err *error) {
 		g.log.Error("panic while serving a request", "method", method, "reason", r, "stack", string(debug.Stack()))
 		*err = status.Errorf(codes.Internal, "pmmc: %s failed; the node's log has the reason", method)
 	}
-}
-
-// errTimeout tells the node's own time limit from the client's.
-var errTimeout = errors.New("gateway: the request took too long")
-
-// translate gives errors the words that etcd's clients know.
-func (g *Gateway) translate(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := status.FromError(err); ok {
-		return err
-	}
-	switch {
-	case errors.Is(err, cluster.ErrBusy):
-		return rpctypes.ErrGRPCRequestTooManyRequests
-	case errors.Is(err, cluster.ErrStopped):
-		return rpctypes.ErrGRPCStopped
-	case errors.Is(context.Cause(ctx), errTimeout):
-		if !g.hasLeader() {
-			return rpctypes.ErrGRPCTimeoutDueToLeaderFail
-		}
-		return rpctypes.ErrGRPCTimeout
-	case ctx.Err() != nil:
-		return status.FromContextError(ctx.Err()).Err()
-	}
-	return status.Errorf(codes.Unknown, "pmmc: %v", err)
 }

@@ -1,14 +1,24 @@
 // Package gateway serves etcd's v3 API in front of a node: any node serves any
 // request. Where it differs from etcd, docs/etcd-api.md says so.
+//
+//  1. A write is answered when it is decided and executed here, a linearizable read
+//     when this node's state is at least as fresh as all that was answered, by any
+//     node, before the read came (S8). Neither waits longer than Limits.Timeout.
+//  2. A request is admitted, or refused with ResourceExhausted at once, before its
+//     body is read. Limits bound the requests under way, the bytes of the writes
+//     among them, and the connections.
+//  3. An error has the code and the text that etcd's clients know (rpctypes), where
+//     etcd has one for it.
+//  4. A panic while a request is served is an Internal error of that request.
+//
+// Less formally: a tap handler finds a place for each request, interceptors measure
+// and guard it, and the services translate between etcd's messages and the node's.
 package gateway
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"net"
 	"net/http"
 	"sync"
@@ -16,7 +26,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -24,133 +34,86 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/pmmc-go/pmmc/cluster"
-	"github.com/pmmc-go/pmmc/cluster/kv"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
-// Node is what a gateway needs of a *cluster.Node.
-type Node interface {
-	Propose(ctx context.Context, operation []byte) (cluster.Result, error)
-	Barrier(ctx context.Context) error
-	Status() cluster.Status
-	Done() <-chan struct{}
-}
-
-// Member is a member as clients see it.
-type Member struct {
-	ID     uint32
-	Name   string
-	Peer   string // host:port
-	Client string // host:port
-}
-
-// Options are a gateway's. Client, Node and Store are required.
-type Options struct {
-	Client  string      // address for clients, host:port
-	HTTP    string      // address for health and metrics; none if empty
-	TLS     *tls.Config // of both; nil is plaintext
-	PeerTLS bool        // members reach each other over TLS; it shows in their URLs
-	Node    Node
-	Store   *kv.Store
-	Cluster string // its name
-	Member  uint32 // this member's ID
-	Members []Member
-	Limits  Limits
-	Logger  hclog.Logger
-}
-
-// Limits bound what clients can ask for. Zero fields get their defaults.
-type Limits struct {
-	RequestBytes int           // of a request; 1.5 MiB
-	TxnOps       int           // operations of a transaction; 128
-	InFlight     int           // requests under way, of all clients; 4096
-	Timeout      time.Duration // of a request whose client sets no shorter one; 7 s
-}
-
-func (l Limits) orDefault() Limits {
-	return Limits{
-		RequestBytes: cmp.Or(l.RequestBytes, 3<<19),
-		TxnOps:       cmp.Or(l.TxnOps, 128),
-		InFlight:     cmp.Or(l.InFlight, 4096),
-		Timeout:      cmp.Or(l.Timeout, 7*time.Second),
-	}
-}
-
-// What gRPC may receive beyond a request of the limit, so that most of those that are
-// too long get etcd's error; and streams on one connection.
 const (
+	// receiveOverhead is what gRPC may receive beyond a request of the limit, so that
+	// most of those that are too long get etcd's error, as in etcd.
 	receiveOverhead = 512 << 10
-	maxStreams      = 65536
+	// maxStreams is how many streams one connection may have; others wait at the client.
+	maxStreams = 65536
+	// maxLooks is how many may look at the node's health or ask for its view at a time.
+	maxLooks = 1024
+	// handshakeTime is how long a client may take to make itself known.
+	handshakeTime = 10 * time.Second
 )
 
 // Gateway is a running gateway.
 type Gateway struct {
-	options  Options
-	log      hclog.Logger
-	grpc     *grpc.Server
-	http     *http.Server
-	health   *health.Server
-	metrics  *metrics
-	slots    chan struct{}                  // one for each request under way
-	seen     atomic.Pointer[cluster.Status] // the node, at most lookPause ago
-	client   net.Listener
+	options   Options
+	log       hclog.Logger
+	clusterID uint64
+	grpc      *grpc.Server
+	http      *http.Server // nil if nobody asked for it
+	health    *health.Server
+	metrics   *metrics
+	methods   map[string]bool // that are registered
+
+	requests chan struct{} // one for each request under way
+	looks    chan struct{} // and for each that only looks at the node
+	bytes    atomic.Int64  // of the writes under way
+
+	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
+	term atomic.Uint64                  // the highest round that was in office
+
+	clients  *listener
 	web      net.Listener
-	stopped  chan struct{}
+	life     context.Context // ends when Stop begins
+	end      context.CancelFunc
 	stopOnce sync.Once
 	running  sync.WaitGroup
 }
 
-// A ListenError says why clients cannot reach a gateway.
-type ListenError struct {
-	Address string
-	Err     error
-}
-
-func (e *ListenError) Error() string {
-	return fmt.Sprintf("gateway: cannot listen on %s: %v", e.Address, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *ListenError) Unwrap() error { return e.Err }
-
-// Hint tells the operator what to do about it.
-func (e *ListenError) Hint() string {
-	return "Is another node, or an etcd, running on it already? If not, give the node another listen address."
-}
-
 // Start serves until Stop.
 func Start(o Options) (*Gateway, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	o.Limits = o.Limits.orDefault()
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	g := &Gateway{
-		options: o, log: o.Logger, health: health.NewServer(), stopped: make(chan struct{}),
-		slots: make(chan struct{}, o.Limits.InFlight),
+		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
+		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
 	}
-	g.seen.Store(&cluster.Status{}) // until the first look
+	g.life, g.end = context.WithCancel(context.Background())
+	g.look()
 	g.metrics = newMetrics(g)
 	if err := g.listen(); err != nil {
+		g.end()
 		return nil, err
 	}
 	g.serveGRPC()
 	if g.web != nil {
 		g.serveHTTP()
 	}
-	g.running.Add(1)
-	go g.keepLooking()
+	g.running.Go(g.keepLooking)
 	return g, nil
 }
 
-func (g *Gateway) listen() (err error) {
-	if g.client, err = net.Listen("tcp", g.options.Client); err != nil {
+func (g *Gateway) listen() error {
+	clients, err := net.Listen("tcp", g.options.Client)
+	if err != nil {
 		return &ListenError{g.options.Client, err}
 	}
+	g.clients = newListener(clients, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
 	if g.options.HTTP == "" {
 		return nil
 	}
 	if g.web, err = net.Listen("tcp", g.options.HTTP); err != nil {
-		return errors.Join(&ListenError{g.options.HTTP, err}, g.client.Close())
+		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
 	return nil
 }
@@ -160,32 +123,41 @@ func (g *Gateway) serveGRPC() {
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(o.Limits.RequestBytes + receiveOverhead),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Hour, Timeout: 20 * time.Second}),
+		grpc.InTapHandle(g.admit),
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),
+		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	g.grpc = grpc.NewServer(opts...)
-	etcdserverpb.RegisterKVServer(g.grpc, &kvServer{g: g})
-	etcdserverpb.RegisterMaintenanceServer(g.grpc, &maintenanceServer{g: g})
-	etcdserverpb.RegisterClusterServer(g.grpc, &clusterServer{g: g})
-	etcdserverpb.RegisterWatchServer(g.grpc, watchServer{})
-	etcdserverpb.RegisterLeaseServer(g.grpc, leaseServer{})
-	etcdserverpb.RegisterAuthServer(g.grpc, authServer{})
+	pb.RegisterKVServer(g.grpc, &kvServer{g: g})
+	pb.RegisterMaintenanceServer(g.grpc, &maintenanceServer{g: g})
+	pb.RegisterClusterServer(g.grpc, &clusterServer{g: g})
+	pb.RegisterWatchServer(g.grpc, watchServer{})
+	pb.RegisterLeaseServer(g.grpc, leaseServer{})
+	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
 	admin.RegisterAdminServer(g.grpc, &adminServer{cluster: o.Cluster, status: o.Node.Status, database: o.Store.Size})
+	g.methods = make(map[string]bool)
+	for service, info := range g.grpc.GetServiceInfo() {
+		for _, m := range info.Methods {
+			g.methods["/"+service+"/"+m.Name] = true
+		}
+	}
 	g.running.Go(func() {
-		if err := g.grpc.Serve(g.client); err != nil {
+		if err := g.grpc.Serve(g.clients); err != nil {
 			g.log.Error("clients are not served any more", "error", err)
 		}
 	})
 }
 
 // ClientAddr is where clients are served, as host:port.
-func (g *Gateway) ClientAddr() string { return g.client.Addr().String() }
+func (g *Gateway) ClientAddr() string { return g.clients.Addr().String() }
 
 // HTTPAddr is where health and metrics are served, or "".
 func (g *Gateway) HTTPAddr() string {
@@ -195,79 +167,30 @@ func (g *Gateway) HTTPAddr() string {
 	return g.web.Addr().String()
 }
 
-// keepLooking keeps what is seen of the node, and the health service, up to date.
-func (g *Gateway) keepLooking() {
-	defer g.running.Done()
-	again := time.NewTicker(lookPause)
-	defer again.Stop()
-	for {
-		g.look()
-		serving := healthpb.HealthCheckResponse_NOT_SERVING
-		if g.hasLeader() {
-			serving = healthpb.HealthCheckResponse_SERVING
-		}
-		g.health.SetServingStatus("", serving)
-		for name := range g.grpc.GetServiceInfo() {
-			g.health.SetServingStatus(name, serving)
-		}
-		select {
-		case <-again.C:
-		case <-g.options.Node.Done():
-			g.health.Shutdown()
-			return
-		case <-g.stopped:
-			return
-		}
-	}
-}
-
-func (g *Gateway) look() {
-	s := g.options.Node.Status()
-	g.seen.Store(&s)
-}
-
-func (g *Gateway) hasLeader() bool { return g.seen.Load().InOffice != "" }
-
-// lookPause is how old the term in a header and the health service's answer may be.
-const lookPause = 200 * time.Millisecond
-
 // Stop lets the requests under way end, and ends them when ctx does.
 func (g *Gateway) Stop(ctx context.Context) error {
 	var err error
 	g.stopOnce.Do(func() {
-		close(g.stopped)
+		g.end()
 		g.health.Shutdown()
 		ended := make(chan struct{})
 		go func() {
+			g.clients.closeSilent()
 			g.grpc.GracefulStop()
 			close(ended)
 		}()
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			err = fmt.Errorf("gateway: stop: %w: requests under way were cut off", context.Cause(ctx))
+			if n := len(g.requests); n > 0 {
+				err = fmt.Errorf("gateway: stop: %w: %d requests under way were cut off", context.Cause(ctx), n)
+			}
+			g.clients.closeAll()
 			g.grpc.Stop()
 			<-ended
 		}
-		if g.http != nil {
-			err = errors.Join(err, g.http.Close())
-		}
+		g.stopHTTP()
 		g.running.Wait()
 	})
 	return err
-}
-
-// clusterID is the cluster's number, from its name.
-func (g *Gateway) clusterID() uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(g.options.Cluster)) // a hash takes all
-	return h.Sum64()
-}
-
-// header is what each response begins with.
-func (g *Gateway) header(revision int64) *etcdserverpb.ResponseHeader {
-	return &etcdserverpb.ResponseHeader{
-		ClusterId: g.clusterID(), MemberId: uint64(g.options.Member), Revision: revision,
-		RaftTerm: g.seen.Load().Replica.Office.Round, // what etcd calls the term
-	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/kv"
 )
 
@@ -16,28 +18,46 @@ type kvServer struct {
 	g *Gateway
 }
 
-// propose has an operation decided and executed, and returns its response.
-func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, slot uint64, err error) {
-	if err := kv.Check(op, kv.Limits{Ops: g.options.Limits.TxnOps, Bytes: g.options.Limits.RequestBytes}); err != nil {
-		return response, 0, err
-	}
+// propose has an operation, which was checked, decided and executed, and returns its
+// response.
+func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
 	encoded, err := proto.Marshal(op)
 	if err != nil {
-		return response, 0, fmt.Errorf("gateway: encode the request: %w", err)
+		return response, fmt.Errorf("gateway: encode the request: %w", err)
 	}
-	result, err := g.options.Node.Propose(ctx, encoded)
+	size := int64(len(encoded))
+	if size > int64(g.options.Limits.RequestBytes) {
+		return response, rpctypes.ErrGRPCRequestTooLarge
+	}
+	defer g.bytes.Add(-size)
+	if g.bytes.Add(size) > int64(g.options.Limits.InFlightBytes) {
+		return response, rpctypes.ErrGRPCRequestTooManyRequests
+	}
+	var result cluster.Result
+	err = g.patiently(ctx, func(ctx context.Context) (err error) {
+		result, err = g.options.Node.Propose(ctx, encoded)
+		return err
+	})
 	if err != nil {
-		return response, 0, err
+		return response, err
 	}
 	decoded, err := kv.DecodeResult(result.Output)
 	if err != nil {
-		return response, result.Slot, err
+		return response, err
 	}
 	response, ok := decoded.(R)
 	if !ok {
-		return response, result.Slot, fmt.Errorf("gateway: slot %d answered with a %T", result.Slot, decoded)
+		return response, fmt.Errorf("gateway: slot %d answered with a %T", result.Slot, decoded)
 	}
-	return response, result.Slot, nil
+	return response, nil
+}
+
+// freshen returns once a read here is as fresh as it is wanted.
+func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
+	if serializable {
+		return nil
+	}
+	return g.patiently(ctx, g.options.Node.Barrier)
 }
 
 // Range reads keys, as fresh as the request wants it.
@@ -45,7 +65,7 @@ func (s *kvServer) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResp
 	if err := kv.CheckRange(r); err != nil {
 		return nil, err
 	}
-	if err := s.freshen(ctx, r.Serializable); err != nil {
+	if err := s.g.freshen(ctx, r.Serializable); err != nil {
 		return nil, err
 	}
 	resp, err := s.g.options.Store.Range(ctx, r)
@@ -56,16 +76,37 @@ func (s *kvServer) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResp
 	return resp, nil
 }
 
-func (s *kvServer) freshen(ctx context.Context, serializable bool) error {
-	if serializable {
-		return nil
+// streamPart is how much of a streamed range goes into one message, in bytes.
+const streamPart = 1 << 20
+
+// RangeStream is Range with an answer in parts. Only the last has the header.
+func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServer) error {
+	whole, err := s.Range(stream.Context(), r)
+	if err != nil {
+		return err
 	}
-	return s.g.options.Node.Barrier(ctx)
+	rest := whole.Kvs
+	for n, size := 0, 0; n < len(rest); n++ {
+		size += proto.Size(rest[n])
+		if size < streamPart || n+1 == len(rest) {
+			continue
+		}
+		part := &pb.RangeResponse{Kvs: rest[:n+1]}
+		if err := stream.Send(&pb.RangeStreamResponse{RangeResponse: part}); err != nil {
+			return err
+		}
+		rest, n, size = rest[n+1:], -1, 0
+	}
+	whole.Kvs = rest
+	return stream.Send(&pb.RangeStreamResponse{RangeResponse: whole})
 }
 
 // Put writes a key.
 func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
-	resp, _, err := propose[*pb.PutResponse](ctx, s.g, &pb.InternalRaftRequest{Put: r})
+	if err := kv.CheckPut(r); err != nil {
+		return nil, err
+	}
+	resp, err := propose[*pb.PutResponse](ctx, s.g, &pb.InternalRaftRequest{Put: r})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +116,10 @@ func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, 
 
 // DeleteRange deletes keys.
 func (s *kvServer) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
-	resp, _, err := propose[*pb.DeleteRangeResponse](ctx, s.g, &pb.InternalRaftRequest{DeleteRange: r})
+	if err := kv.CheckDeleteRange(r); err != nil {
+		return nil, err
+	}
+	resp, err := propose[*pb.DeleteRangeResponse](ctx, s.g, &pb.InternalRaftRequest{DeleteRange: r})
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +135,11 @@ func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 	var resp *pb.TxnResponse
 	var err error
 	if kv.IsReadOnly(r) {
-		if err = s.freshen(ctx, kv.IsSerializable(r)); err == nil {
+		if err = s.g.freshen(ctx, kv.IsSerializable(r)); err == nil {
 			resp, err = s.g.options.Store.ReadTxn(ctx, r)
 		}
 	} else {
-		resp, _, err = propose[*pb.TxnResponse](ctx, s.g, &pb.InternalRaftRequest{Txn: r})
+		resp, err = propose[*pb.TxnResponse](ctx, s.g, &pb.InternalRaftRequest{Txn: r})
 	}
 	if err != nil {
 		return nil, err
@@ -104,9 +148,10 @@ func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 	return resp, nil
 }
 
-// Compact drops what is older than a revision.
+// Compact drops what is older than a revision. A physical compaction is answered
+// when its space here is free.
 func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
-	resp, _, err := propose[*pb.CompactionResponse](ctx, s.g, &pb.InternalRaftRequest{Compaction: r})
+	resp, err := propose[*pb.CompactionResponse](ctx, s.g, &pb.InternalRaftRequest{Compaction: r})
 	if err != nil {
 		return nil, err
 	}

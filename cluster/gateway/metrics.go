@@ -15,7 +15,9 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	refused  prometheus.Counter
+	refused  *prometheus.CounterVec
+
+	refusedConnections prometheus.Counter
 }
 
 func newMetrics(g *Gateway) *metrics {
@@ -28,46 +30,52 @@ func newMetrics(g *Gateway) *metrics {
 			Name: "pmmc_request_seconds", Help: "Time from a request's arrival to its answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0002, 2, 16),
 		}, []string{"method"}),
-		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pmmc_requests_refused_total", Help: "Requests refused because too many were under way.",
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pmmc_requests_refused_total", Help: "Requests refused before their bodies were read, by outcome.",
+		}, []string{"code"}),
+		refusedConnections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pmmc_connections_refused_total", Help: "Connections of clients closed because there were too many.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refused, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	node := func(name, help string, of func(cluster.Status) float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(
-			prometheus.GaugeOpts{Name: "pmmc_" + name, Help: help},
-			func() float64 { return of(*g.seen.Load()) }))
+	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.refusedConnections, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &actorsAndPeers{g})
+	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(len(g.requests)) })
+	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
+	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
+	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
+	for _, n := range nodeGauges {
+		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })
 	}
-	node("slot_in", "The next slot that the replica proposes for.", func(s cluster.Status) float64 { return float64(s.Replica.SlotIn) })
-	node("slot_out", "The next slot that the replica executes.", func(s cluster.Status) float64 { return float64(s.Replica.SlotOut) })
-	node("slot_durable", "Slots below this are on disk in the state.", func(s cluster.Status) float64 { return float64(s.Replica.Durable) })
-	node("slot_forgotten", "Slots below this are forgotten by the acceptor.", func(s cluster.Status) float64 { return float64(s.Acceptor.Forgotten) })
-	node("slots_behind", "Slots that another replica has executed and this one has not.", func(s cluster.Status) float64 { return float64(s.Lag()) })
-	node("ballot_round", "The round of the ballot in office, as far as known.", func(s cluster.Status) float64 { return float64(s.Replica.Office.Round) })
-	node("is_leader", "1 if this node's leader is in office.", func(s cluster.Status) float64 {
-		if s.Leader.Standing == "active" {
-			return 1
-		}
-		return 0
-	})
-	node("has_leader", "1 if somebody is known to be in office.", func(s cluster.Status) float64 {
-		if s.InOffice != "" {
-			return 1
-		}
-		return 0
-	})
-	node("requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s cluster.Status) float64 { return float64(s.InFlight) })
-	node("journal_bytes", "Size of the journal on disk.", func(s cluster.Status) float64 { return float64(s.Journal.DiskBytes) })
-	node("journal_syncs", "Syncs of the journal since the start.", func(s cluster.Status) float64 { return float64(s.Journal.Syncs) })
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pmmc_database_bytes", Help: "Size of the key-value store on disk."},
-			func() float64 { return float64(g.options.Store.Size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pmmc_revision", Help: "Revision of the key-value store."},
-			func() float64 { return float64(g.options.Store.Revision()) }),
-		&restarts{g},
-	)
 	return m
+}
+
+func (m *metrics) gauge(name, help string, of func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pmmc_" + name, Help: help}, of))
+}
+
+// nodeGauges are what a node shows of itself, as numbers.
+var nodeGauges = []struct {
+	name, help string
+	of         func(*cluster.Status) float64
+}{
+	{"slot_in", "The next slot that the replica proposes for.", func(s *cluster.Status) float64 { return float64(s.Replica.SlotIn) }},
+	{"slot_out", "The next slot that the replica executes.", func(s *cluster.Status) float64 { return float64(s.Replica.SlotOut) }},
+	{"slot_durable", "Slots below this are on disk in the state.", func(s *cluster.Status) float64 { return float64(s.Replica.Durable) }},
+	{"slot_forgotten", "Slots below this are forgotten by the acceptor.", func(s *cluster.Status) float64 { return float64(s.Acceptor.Forgotten) }},
+	{"slots_behind", "Slots that another replica has executed and this one has not.", func(s *cluster.Status) float64 { return float64(s.Lag()) }},
+	{"ballot_round", "The round of the ballot in office, as far as known.", func(s *cluster.Status) float64 { return float64(s.Replica.Office.Round) }},
+	{"is_leader", "1 if this node's leader is in office.", func(s *cluster.Status) float64 { return oneIf(s.Leader.Standing == "active") }},
+	{"has_leader", "1 if somebody is known to be in office.", func(s *cluster.Status) float64 { return oneIf(s.InOffice != "") }},
+	{"requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s *cluster.Status) float64 { return float64(s.InFlight) }},
+	{"journal_bytes", "Size of the journal on disk.", func(s *cluster.Status) float64 { return float64(s.Journal.DiskBytes) }},
+	{"journal_syncs", "Syncs of the journal since the start.", func(s *cluster.Status) float64 { return float64(s.Journal.Syncs) }},
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // done counts a request.
@@ -76,9 +84,9 @@ func (m *metrics) done(method string, err error, begin time.Time) {
 	m.seconds.WithLabelValues(method).Observe(time.Since(begin).Seconds())
 }
 
-// restarts counts the actors that came back after a panic, and the messages that a
+// actorsAndPeers counts the actors that came back after a panic, and the messages that a
 // peer was refused, by kind.
-type restarts struct{ g *Gateway }
+type actorsAndPeers struct{ g *Gateway }
 
 var (
 	restartsDesc = prometheus.NewDesc("pmmc_actor_restarts_total", "Actors that came back after a panic.", []string{"actor"}, nil)
@@ -86,13 +94,13 @@ var (
 )
 
 // Describe is part of prometheus.Collector.
-func (r *restarts) Describe(to chan<- *prometheus.Desc) {
+func (r *actorsAndPeers) Describe(to chan<- *prometheus.Desc) {
 	to <- restartsDesc
 	to <- refusedDesc
 }
 
 // Collect is part of prometheus.Collector.
-func (r *restarts) Collect(to chan<- prometheus.Metric) {
+func (r *actorsAndPeers) Collect(to chan<- prometheus.Metric) {
 	s := r.g.seen.Load()
 	for actor, n := range s.Restarts {
 		to <- prometheus.MustNewConstMetric(restartsDesc, prometheus.CounterValue, float64(n), actor)

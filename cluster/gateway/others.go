@@ -2,9 +2,70 @@ package gateway
 
 import (
 	"context"
+	"path"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
+
+// unoffered says why methods, or all methods of a service but those of offered, are
+// not there. docs/etcd-api.md lists them.
+var (
+	unoffered = map[string]string{
+		"/etcdserverpb.Watch": "watch is not offered yet; it comes with a later release",
+		"/etcdserverpb.Lease": "leases are not offered yet; they come with a later release",
+		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
+
+		pb.Cluster_MemberAdd_FullMethodName:      "member changes come with a later release",
+		pb.Cluster_MemberRemove_FullMethodName:   "member changes come with a later release",
+		pb.Cluster_MemberUpdate_FullMethodName:   "member changes come with a later release",
+		pb.Cluster_MemberPromote_FullMethodName:  "there are no learners to promote",
+		pb.Maintenance_MoveLeader_FullMethodName: "the office cannot be handed over yet",
+		pb.Maintenance_Downgrade_FullMethodName:  "there is no version to go down to",
+	}
+	offered = map[string]bool{
+		pb.Auth_AuthStatus_FullMethodName:   true,
+		pb.Auth_Authenticate_FullMethodName: true,
+	}
+)
+
+// notOffered says why a method is not there, if so.
+func notOffered(method string) error {
+	why, no := unoffered[method]
+	if !no {
+		why, no = unoffered[path.Dir(method)]
+	}
+	if no && !offered[method] {
+		return unimplemented(why)
+	}
+	return nil
+}
+
+func unimplemented(why string) error { return status.Errorf(codes.Unimplemented, "pmmc: %s", why) }
+
+// watchServer and leaseServer have all their methods in unoffered.
+type (
+	watchServer struct{ pb.UnimplementedWatchServer }
+	leaseServer struct{ pb.UnimplementedLeaseServer }
+)
+
+// authServer is etcd's Auth service where nobody has enabled it.
+type authServer struct {
+	pb.UnimplementedAuthServer
+	g *Gateway
+}
+
+// AuthStatus says that authentication is not enabled.
+func (s *authServer) AuthStatus(context.Context, *pb.AuthStatusRequest) (*pb.AuthStatusResponse, error) {
+	return &pb.AuthStatusResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
+}
+
+// Authenticate says that there is no need to. Etcd's clients then go on without.
+func (s *authServer) Authenticate(context.Context, *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+	return nil, rpctypes.ErrGRPCAuthNotEnabled
+}
 
 // clusterServer is etcd's Cluster service.
 type clusterServer struct {
@@ -14,68 +75,26 @@ type clusterServer struct {
 
 // MemberList lists the members.
 func (s *clusterServer) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
-	if r.Linearizable {
-		if err := s.g.options.Node.Barrier(ctx); err != nil {
-			return nil, err
-		}
+	if err := s.g.freshen(ctx, !r.Linearizable); err != nil {
+		return nil, err
 	}
-	resp := &pb.MemberListResponse{Header: s.g.header(0)}
+	resp := &pb.MemberListResponse{Header: s.g.header(0)} // without a revision, as in etcd
 	for _, m := range s.g.options.Members {
 		resp.Members = append(resp.Members, &pb.Member{
 			ID: uint64(m.ID), Name: m.Name,
-			PeerURLs:   []string{url(m.Peer, s.g.options.PeerTLS)},
-			ClientURLs: []string{url(m.Client, s.g.options.TLS != nil)},
+			PeerURLs:   urls(m.Peer, s.g.options.PeerTLS),
+			ClientURLs: urls(m.Client, s.g.options.TLS != nil),
 		})
 	}
 	return resp, nil
 }
 
-func url(address string, secure bool) string {
-	if secure {
-		return "https://" + address
+func urls(address string, secure bool) []string {
+	switch {
+	case address == "":
+		return nil
+	case secure:
+		return []string{"https://" + address}
 	}
-	return "http://" + address
-}
-
-func (s *clusterServer) MemberAdd(context.Context, *pb.MemberAddRequest) (*pb.MemberAddResponse, error) {
-	return nil, unimplemented("changing members")
-}
-
-func (s *clusterServer) MemberRemove(context.Context, *pb.MemberRemoveRequest) (*pb.MemberRemoveResponse, error) {
-	return nil, unimplemented("changing members")
-}
-
-func (s *clusterServer) MemberUpdate(context.Context, *pb.MemberUpdateRequest) (*pb.MemberUpdateResponse, error) {
-	return nil, unimplemented("changing members")
-}
-
-func (s *clusterServer) MemberPromote(context.Context, *pb.MemberPromoteRequest) (*pb.MemberPromoteResponse, error) {
-	return nil, unimplemented("changing members")
-}
-
-// watchServer, leaseServer and authServer say that they come later.
-type (
-	watchServer struct{ pb.UnimplementedWatchServer }
-	leaseServer struct{ pb.UnimplementedLeaseServer }
-	authServer  struct{ pb.UnimplementedAuthServer }
-)
-
-func (watchServer) Watch(pb.Watch_WatchServer) error { return unimplemented("Watch") }
-
-func (leaseServer) LeaseGrant(context.Context, *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
-	return nil, unimplemented("Lease")
-}
-
-func (leaseServer) LeaseRevoke(context.Context, *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
-	return nil, unimplemented("Lease")
-}
-
-func (leaseServer) LeaseKeepAlive(pb.Lease_LeaseKeepAliveServer) error { return unimplemented("Lease") }
-
-func (leaseServer) LeaseTimeToLive(context.Context, *pb.LeaseTimeToLiveRequest) (*pb.LeaseTimeToLiveResponse, error) {
-	return nil, unimplemented("Lease")
-}
-
-func (leaseServer) LeaseLeases(context.Context, *pb.LeaseLeasesRequest) (*pb.LeaseLeasesResponse, error) {
-	return nil, unimplemented("Lease")
+	return []string{"http://" + address}
 }

@@ -8,22 +8,34 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/api/v3/version"
+	"google.golang.org/grpc/status"
 )
 
-// healthPatience is how long /health waits for a fresh read.
-const healthPatience = 2 * time.Second
+const (
+	// healthPatience is how long /health waits for a fresh read.
+	healthPatience = 2 * time.Second
+	// webGoodbye is how long those who are served over HTTP have at the end.
+	webGoodbye = 500 * time.Millisecond
+	// maxScrapes is how many read /metrics at a time.
+	maxScrapes = 8
+)
 
 // serveHTTP serves health, metrics and the version, as etcd does.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		g.answer(w, http.StatusOK, map[string]string{"etcdserver": version.Version, "etcdcluster": version.Cluster(version.Version)})
+		g.answer(w, http.StatusOK, version.Versions{Server: version.Version, Cluster: clusterVersion(), Storage: clusterVersion()})
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
-	g.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	g.http = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
 	web := g.web
 	if g.options.TLS != nil {
 		config := g.options.TLS.Clone()
@@ -37,20 +49,60 @@ func (g *Gateway) serveHTTP() {
 	})
 }
 
+// stopHTTP ends what serveHTTP began.
+func (g *Gateway) stopHTTP() {
+	if g.http == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), webGoodbye)
+	defer cancel()
+	if g.http.Shutdown(ctx) != nil {
+		_ = g.http.Close() // those who are left are cut off, and nothing is lost
+	}
+}
+
 // serveHealth answers whether this node can serve a fresh read or, with
 // ?serializable=true, any read.
 func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
-	health := map[string]string{"health": "true", "reason": ""}
+	health := struct {
+		Health string `json:"health"`
+		Reason string `json:"reason"`
+	}{Health: "true"}
 	code := http.StatusOK
-	if r.URL.Query().Get("serializable") != "true" {
-		ctx, cancel := context.WithTimeout(r.Context(), healthPatience)
-		defer cancel()
-		if err := g.options.Node.Barrier(ctx); err != nil {
-			health["health"], health["reason"] = "false", err.Error()
-			code = http.StatusServiceUnavailable
-		}
+	if err := g.checkHealth(r.Context(), r.URL.Query().Get("serializable") == "true"); err != nil {
+		health.Health, health.Reason = "false", status.Convert(err).Message()
+		code = http.StatusServiceUnavailable
 	}
 	g.answer(w, code, health)
+}
+
+func (g *Gateway) checkHealth(ctx context.Context, serializable bool) error {
+	select {
+	case <-g.life.Done():
+		return rpctypes.ErrGRPCStopped
+	case <-g.options.Node.Done():
+		return rpctypes.ErrGRPCStopped
+	default:
+	}
+	select {
+	case g.looks <- struct{}{}:
+		defer func() { <-g.looks }()
+	default:
+		return rpctypes.ErrGRPCRequestTooManyRequests
+	}
+	if serializable {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, healthPatience, errTimeout)
+	defer cancel()
+	defer context.AfterFunc(g.life, cancel)()
+	if err := g.options.Node.Barrier(ctx); err != nil {
+		if errors.Is(context.Cause(ctx), errTimeout) && !g.hasLeader() {
+			return rpctypes.ErrGRPCNoLeader
+		}
+		return g.translate(ctx, err)
+	}
+	return nil
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, code int, body any) {

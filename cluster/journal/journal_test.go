@@ -211,8 +211,10 @@ func TestCrashLosesOnlyWhatWasNotDone(t *testing.T) {
 	l, err := m.Open(must(t, "", 0))
 	l = opened(t, l, err)
 	l.Append(promise(1), func() { t.Error("done of a record that was lost") })
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
 	for l.Stats().Queued == 0 || l.Stats().OldestWaiting.IsZero() {
-		time.Sleep(time.Millisecond)
+		<-poll.C
 	}
 	l.Append(promise(2), func() { t.Error("done of a record that was lost") })
 	if _, err := m.Open(must(t, "", 0)); !errors.As(err, new(*LockedError)) {

@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/kv"
+)
+
+// errTimeout tells the node's own time limit from the client's.
+var errTimeout = errors.New("gateway: the cluster took too long")
+
+// patiently does what needs the cluster, within the node's own time limit. What only
+// needs this node, such as a hash of all keys, takes the time that the client gives it.
+func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
+	inner, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
+	defer cancel()
+	err := do(inner)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errTimeout) {
+		return errTimeout
+	}
+	return err
+}
+
+// translate gives errors the words that etcd's clients know.
+func (g *Gateway) translate(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	switch {
+	case errors.Is(err, cluster.ErrBusy):
+		return rpctypes.ErrGRPCRequestTooManyRequests
+	case errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrSessionEnded), errors.Is(err, kv.ErrClosed):
+		return rpctypes.ErrGRPCStopped
+	case errors.Is(err, errTimeout):
+		return rpctypes.ErrGRPCTimeout
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	g.log.Warn("a request failed", "error", err)
+	return status.Errorf(codes.Unknown, "pmmc: %v", err)
+}

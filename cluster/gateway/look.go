@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"hash/fnv"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// lookPause is how old the term in a header and the health service's answer may be.
+const lookPause = 200 * time.Millisecond
+
+// keepLooking keeps what is seen of the node, and the health service, up to date.
+func (g *Gateway) keepLooking() {
+	again := time.NewTicker(lookPause)
+	defer again.Stop()
+	said := healthpb.HealthCheckResponse_UNKNOWN
+	for {
+		g.look()
+		serving := healthpb.HealthCheckResponse_NOT_SERVING
+		if g.hasLeader() {
+			serving = healthpb.HealthCheckResponse_SERVING
+		}
+		if serving != said {
+			said = serving
+			g.health.SetServingStatus("", serving)
+			for name := range g.grpc.GetServiceInfo() {
+				g.health.SetServingStatus(name, serving)
+			}
+		}
+		select {
+		case <-again.C:
+		case <-g.options.Node.Done():
+			g.health.Shutdown()
+			return
+		case <-g.life.Done():
+			return
+		}
+	}
+}
+
+func (g *Gateway) look() {
+	s := g.options.Node.Status()
+	g.seen.Store(&s)
+	g.term.Store(max(g.term.Load(), s.Replica.Office.Round)) // a busy replica shows none
+}
+
+func (g *Gateway) hasLeader() bool { return g.seen.Load().InOffice != "" }
+
+// clusterID is a cluster's number, from its name.
+func clusterID(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // a hash takes all
+	return h.Sum64()
+}
+
+// header is what each response begins with.
+func (g *Gateway) header(revision int64) *pb.ResponseHeader {
+	return &pb.ResponseHeader{
+		ClusterId: g.clusterID, MemberId: uint64(g.options.Member), Revision: revision,
+		RaftTerm: g.term.Load(), // what etcd calls the term
+	}
+}

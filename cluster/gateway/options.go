@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/kv"
+)
+
+// Node is what a gateway needs of a *cluster.Node.
+type Node interface {
+	Propose(ctx context.Context, operation []byte) (cluster.Result, error)
+	Barrier(ctx context.Context) error
+	Status() cluster.Status
+	Done() <-chan struct{}
+}
+
+// Member is a member as clients see it.
+type Member struct {
+	ID     uint32
+	Name   string
+	Peer   string // host:port
+	Client string // host:port; "" when it is not known
+}
+
+// Options are a gateway's. Client, Node and Store are required.
+type Options struct {
+	Client  string      // address for clients, host:port
+	HTTP    string      // address for health and metrics; none if empty
+	TLS     *tls.Config // of both; nil is plaintext
+	PeerTLS bool        // members reach each other over TLS; it shows in their URLs
+	Node    Node
+	Store   *kv.Store
+	Cluster string // its name
+	Member  uint32 // this member's ID
+	Members []Member
+	Limits  Limits
+	Logger  hclog.Logger
+}
+
+func (o Options) check() error {
+	switch {
+	case o.Client == "":
+		return errors.New("gateway: options: Client is missing")
+	case o.Node == nil:
+		return errors.New("gateway: options: Node is missing")
+	case o.Store == nil:
+		return errors.New("gateway: options: Store is missing")
+	}
+	return nil
+}
+
+// Limits bound what clients can ask for. Zero fields get their defaults.
+type Limits struct {
+	RequestBytes  int           // of a request; 1.5 MiB
+	TxnOps        int           // operations of a transaction; 128
+	InFlight      int           // requests under way, of all clients; 4096
+	InFlightBytes int           // of the writes under way; 256 MiB
+	Connections   int           // of clients; 8192
+	Timeout       time.Duration // of the cluster's part in a request; 7 s
+}
+
+func (l Limits) orDefault() Limits {
+	return Limits{
+		RequestBytes:  cmp.Or(l.RequestBytes, 3<<19),
+		TxnOps:        cmp.Or(l.TxnOps, 128),
+		InFlight:      cmp.Or(l.InFlight, 4096),
+		InFlightBytes: cmp.Or(l.InFlightBytes, 256<<20),
+		Connections:   cmp.Or(l.Connections, 8192),
+		Timeout:       cmp.Or(l.Timeout, 7*time.Second),
+	}
+}
+
+// A ListenError says why clients cannot reach a gateway.
+type ListenError struct {
+	Address string
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("gateway: cannot listen on %s: %v", e.Address, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Hint tells the operator what to do about it.
+func (e *ListenError) Hint() string {
+	switch {
+	case errors.Is(e.Err, syscall.EADDRINUSE):
+		return "Is another node, or an etcd, running on it already? If not, give the node another listen address."
+	case errors.Is(e.Err, syscall.EACCES):
+		return "Ports below 1024 need a privilege; give the node a higher one."
+	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
+		return "This machine has no such address; give the node one that it has."
+	}
+	return "Listen addresses have the form host:port."
+}
