@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,17 +20,14 @@ type Bank struct {
 	accounts map[string]int
 }
 
-// Transfer is the bank's only operation.
-type Transfer struct {
-	From, To string
-	Amount   int
-}
-
 func (b *Bank) Apply(_ uint64, operations [][]byte) (results [][]byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, op := range operations {
-		var t Transfer
+		var t struct {
+			From, To string
+			Amount   int
+		}
 		if err := json.Unmarshal(op, &t); err != nil {
 			results = append(results, []byte("malformed: "+err.Error()))
 			continue
@@ -50,7 +46,7 @@ func (b *Bank) Query(account []byte) ([]byte, error) {
 }
 
 func (b *Bank) Snapshot() (io.WriterTo, error) {
-	all, err := json.Marshal(maps.Clone(b.accounts))
+	all, err := json.Marshal(b.accounts)
 	return bytes.NewReader(all), err
 }
 
@@ -70,8 +66,7 @@ func Example() {
 		Machine: &Bank{accounts: make(map[string]int)},
 	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
