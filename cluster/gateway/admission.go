@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // looksOnly tells which methods only look at this node. They have places of their
@@ -109,6 +110,8 @@ func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
 	if err := notOffered(info.FullMethod); err != nil {
+		// The client is about to send: an answer before that is an end of file to it.
+		_ = ss.RecvMsg(new(emptypb.Empty))
 		return err
 	}
 	if !looksOnly(info.FullMethod) {
