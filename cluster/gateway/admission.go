@@ -103,17 +103,18 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 // they end with the gateway.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer g.measure(info.FullMethod, time.Now(), &err)
+	if err := notOffered(info.FullMethod); err != nil {
+		// The client is about to send: an answer before that is an end of file to it. It
+		// has the time of a body for that, as the place is still the stream's.
+		_ = ss.RecvMsg(new(emptypb.Empty))
+		return err
+	}
 	p, err := begin(ss.Context())
 	if err != nil {
 		return err
 	}
 	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
-	if err := notOffered(info.FullMethod); err != nil {
-		// The client is about to send: an answer before that is an end of file to it.
-		_ = ss.RecvMsg(new(emptypb.Empty))
-		return err
-	}
 	if !looksOnly(info.FullMethod) {
 		return g.translate(ss.Context(), handle(srv, ss))
 	}

@@ -18,13 +18,9 @@ var errTimeout = errors.New("gateway: the cluster took too long")
 // patiently does what needs the cluster, within the node's own time limit. What only
 // needs this node, such as a hash of all keys, takes the time that the client gives it.
 func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
-	inner, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
 	defer cancel()
-	err := do(inner)
-	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errTimeout) {
-		return errTimeout
-	}
-	return err
+	return do(ctx)
 }
 
 // translate gives errors the words that etcd's clients know.

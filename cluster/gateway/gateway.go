@@ -89,7 +89,7 @@ func Start(o Options) (*Gateway, error) {
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
 	}
 	g.life, g.end = context.WithCancel(context.Background())
-	g.look()
+	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	if err := g.listen(); err != nil {
 		g.end()

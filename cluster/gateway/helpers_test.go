@@ -158,6 +158,7 @@ func start(t *testing.T, change ...func(*Options)) *fixture {
 	if f.gateway, err = Start(o); err != nil {
 		t.Fatal(err)
 	}
+	f.gateway.look()
 	f.Client = f.dial()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -196,7 +197,7 @@ func (f *fixture) put(pairs ...string) {
 	}
 }
 
-// get asks over HTTP.
+// web asks over HTTP.
 func (f *fixture) web(path string) (code int, body string) {
 	f.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster"
@@ -100,7 +102,7 @@ func TestPlaceOfASilentStream(t *testing.T) {
 		eventually(t, "the place to be free or taken", func() bool { return len(f.gateway.requests) == n })
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := f.ActiveConnection().NewStream(ctx, &putStream, "/etcdserverpb.KV/Put"); err != nil {
+	if _, err := f.ActiveConnection().NewStream(ctx, &putStream, pb.KV_Put_FullMethodName); err != nil {
 		t.Fatal(err)
 	}
 	taken(1)
@@ -111,12 +113,15 @@ func TestPlaceOfASilentStream(t *testing.T) {
 	taken(0)
 	f.put("a", "1")
 	taken(0)
-	if _, err := f.ActiveConnection().NewStream(t.Context(), &putStream, "/etcdserverpb.KV/Put"); err != nil {
-		t.Fatal(err)
+	for _, method := range []string{pb.KV_Put_FullMethodName, pb.Watch_Watch_FullMethodName} {
+		if _, err := f.ActiveConnection().NewStream(t.Context(), &putStream, method); err != nil {
+			t.Fatal(err)
+		}
+		taken(1)
+		taken(0)
+		f.put("a", "2")
+		taken(0)
 	}
-	taken(1)
-	taken(0)
-	f.put("a", "2")
 }
 
 // Connections are bounded: who comes too late is cut off and can try elsewhere.
@@ -136,6 +141,11 @@ func TestConnections(t *testing.T) {
 		t.Errorf("read on a connection over the bound: %v, want its end", err)
 	}
 	f.put("a", "2")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.Client = f.dial() // in the place that is free now
+	f.put("a", "3")
 }
 
 // The node's own time limit has etcd's text; leaderless requests say so when asked to.
@@ -164,6 +174,34 @@ func TestTimeouts(t *testing.T) {
 	}
 	if _, err := f.Get(ctx, "a", clientv3.WithSerializable()); err != nil {
 		t.Errorf("serializable get without a leader: %v", err)
+	}
+}
+
+// Limits.Timeout is for requests that wait for the cluster, not for streams that live
+// longer.
+func TestStreamOutlivesTimeout(t *testing.T) {
+	f := start(t, func(o *Options) { o.Limits.Timeout = 50 * time.Millisecond })
+	watch, err := healthpb.NewHealthClient(f.ActiveConnection()).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	release := f.node.hold()
+	defer release()
+	if _, err := f.Put(t.Context(), "a", "1"); !errors.Is(err, rpctypes.ErrTimeout) { // it began later
+		t.Fatalf("put: %v", err)
+	}
+	f.node.change(func() { f.node.leader = false })
+	for {
+		r, err := watch.Recv()
+		if err != nil {
+			t.Fatalf("the stream ended before its client wanted it: %v", err)
+		}
+		if r.Status == healthpb.HealthCheckResponse_NOT_SERVING {
+			return
+		}
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/pmmc-go/pmmc/cluster/kv"
 )
 
-// Node is what a gateway needs of a *cluster.Node.
+// Node is what a gateway needs of a *cluster.Node. Where a context ends a call, its
+// cause is in the chain of the error.
 type Node interface {
 	Propose(ctx context.Context, operation []byte) (cluster.Result, error)
 	Barrier(ctx context.Context) error

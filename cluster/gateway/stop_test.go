@@ -100,6 +100,25 @@ func TestStopWithIdleClients(t *testing.T) {
 	}
 }
 
+// Start does not wait for a node that takes long to show itself.
+func TestStartDoesNotWait(t *testing.T) {
+	f := start(t)
+	o := f.gateway.options
+	o.Client, o.HTTP = "127.0.0.1:0", ""
+	var begun *Gateway
+	f.node.change(func() { // its status waits for the same lock
+		var err error
+		if begun, err = Start(o); err != nil {
+			t.Error(err)
+		}
+	})
+	if begun != nil {
+		if err := begun.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // An address that is in use is named, with what to do.
 func TestAddressInUse(t *testing.T) {
 	f := start(t)
