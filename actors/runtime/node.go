@@ -119,13 +119,13 @@ func (n *Node) branch(path string, children []Child) *actor.Props {
 				n.fail(fmt.Errorf("runtime: start %s%s: %w", path, c.Name, err))
 			}
 		}
-	}, actor.WithSupervisor(n))
+	}, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
 }
 
 func (n *Node) props(parent string, c Child) *actor.Props {
 	switch {
 	case c.Actor != nil:
-		return actor.PropsFromProducer(c.Actor, actor.WithSupervisor(n))
+		return actor.PropsFromProducer(c.Actor, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
 	case c.Build != nil:
 		return n.role(actors.Addr(n.Member+"/"+parent+c.Name), c.Build)
 	}
@@ -135,7 +135,7 @@ func (n *Node) props(parent string, c Child) *actor.Props {
 func (n *Node) role(self actors.Addr, build func() actors.Role) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &shell{node: n, self: self, build: build}
-	}, actor.WithSupervisor(n))
+	}, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
 }
 
 // HandleFailure brings back an actor that panicked, as Tree says, or ends the node.
