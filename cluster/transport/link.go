@@ -157,10 +157,11 @@ func (l *link) giveUp() {
 	l.queue = nil
 }
 
-// wake makes the link dial at once: its peer was heard.
+// wake ends the link's pause: its peer was heard. gRPC's own back-off, of at most
+// 96 ms, is left alone: its ResetConnectBackoff walks over a map that other goroutines
+// write to.
 func (l *link) wake() {
 	if l.ctx.Err() == nil {
-		l.conn.ResetConnectBackoff()
 		token(l.woken)
 	}
 }
