@@ -1,10 +1,6 @@
 package actors
 
-import (
-	"fmt"
-
-	"github.com/pmmc-go/pmmc/messages"
-)
+import "github.com/pmmc-go/pmmc/messages"
 
 // This file is what a leader does in office besides Figure 7: it makes sure, in
 // rounds of confirmation, that a majority still holds its ballot. The rounds show
@@ -129,7 +125,7 @@ func (l *Leader) onConfirmed(env Env, m *messages.Confirmed) {
 func (l *Leader) onOfficeTick(env Env) {
 	o := &l.office
 	o.ticks++
-	if why := l.unfit(); why != "" {
+	if l.unfit() {
 		l.retire()
 		l.election.timeout.preempted()
 		l.recognise(env, Ballot{})
@@ -142,8 +138,10 @@ func (l *Leader) onOfficeTick(env Env) {
 	}
 }
 
-// unfit says why this leader should give up its office, or nothing.
-func (l *Leader) unfit() string {
+// unfit tells whether this leader should give up its office: no majority of acceptors
+// answers, the acceptor beside it completes no write, or nothing that it proposed is
+// executed.
+func (l *Leader) unfit() bool {
 	o := &l.office
 	limit := l.election.timeout.ticks(l.Tick)
 	reached := waitForAll(l.Configuration.Acceptors())
@@ -154,13 +152,7 @@ func (l *Leader) unfit() string {
 	}
 	me, _ := l.Configuration.Member(l.ID)
 	own, beside := o.confirmedAt[AcceptorAddr(me.Name, l.Configuration.Epoch)]
-	switch {
-	case !reached.majorityAnswered():
-		return "no majority of acceptors answers"
-	case beside && o.ticks-own > diskPatience*limit:
-		return "its own acceptor's disk completes no write"
-	case len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit:
-		return fmt.Sprintf("nothing was executed for %d ticks", o.ticks-o.progressAt)
-	}
-	return ""
+	return !reached.majorityAnswered() ||
+		(beside && o.ticks-own > diskPatience*limit) ||
+		(len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit)
 }

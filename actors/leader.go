@@ -178,13 +178,13 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) {
 // Divergence D8: the figure runs again at once. Here the leader stays out while
 // the preempting one is alive, and for longer each time (§3).
 func (l *Leader) onPreempted(env Env, b Ballot) {
-	if b.Compare(l.ballot) <= 0 || b.Compare(l.election.ballot) <= 0 {
-		return
+	l.round = max(l.round, b.Round)
+	if b.Compare(l.ballot) <= 0 || (l.standing < scouting && b.Compare(l.election.ballot) <= 0) {
+		return // a stray, or of the one that is recognised already
 	}
 	if l.standing >= scouting {
 		l.election.timeout.preempted()
 	}
-	l.round = max(l.round, b.Round)
 	l.retire()
 	l.recognise(env, b)
 }
