@@ -56,7 +56,8 @@ func TestANodeBackFromIsolationPreemptsNobody(t *testing.T) {
 func TestALeaderWithoutAMajorityGivesUp(t *testing.T) {
 	c := clustertest.New(t, 3)
 	old := c.Leader()
-	_, stop := load(t, c, 9)
+	acked, stop := load(t, c, 9)
+	c.Eventually("loaded", moreThan(acked, 100))
 	c.Isolate(old.Name)
 	c.Eventually("retired", func() error {
 		if s := old.Status().Leader.Standing; s == "active" {
