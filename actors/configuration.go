@@ -1,5 +1,7 @@
 package actors
 
+import "github.com/pmmc-go/pmmc/messages"
+
 // Configuration is who takes part in the decisions of an epoch's slots.
 type Configuration struct {
 	Epoch   uint64
@@ -12,6 +14,28 @@ type Member struct {
 	Name string
 
 	Replica, Leader, Acceptor bool
+}
+
+// Proto is the configuration as a message.
+func (c Configuration) Proto() *messages.Configuration {
+	m := &messages.Configuration{Epoch: c.Epoch}
+	for _, of := range c.Members {
+		m.Members = append(m.Members, &messages.Member{
+			Id: of.ID, Name: of.Name, Replica: of.Replica, Leader: of.Leader, Acceptor: of.Acceptor,
+		})
+	}
+	return m
+}
+
+// ConfigurationOf is the configuration of a message.
+func ConfigurationOf(m *messages.Configuration) Configuration {
+	c := Configuration{Epoch: m.GetEpoch()}
+	for _, of := range m.GetMembers() {
+		c.Members = append(c.Members, Member{
+			ID: of.GetId(), Name: of.GetName(), Replica: of.GetReplica(), Leader: of.GetLeader(), Acceptor: of.GetAcceptor(),
+		})
+	}
+	return c
 }
 
 // Acceptors lists the acceptors, in the members' order.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime"
@@ -94,8 +95,20 @@ func (n *Node) open() (err error) {
 			return fmt.Errorf("cluster: %w", err)
 		}
 	}
+	n.observeOpened()
 	n.client = newClient(n.me.ID, n.identity.Incarnation, n.me.Name, o.Protocol.InFlight)
 	return n.openNetwork()
+}
+
+// observeOpened says on what this process goes on.
+func (n *Node) observeOpened() {
+	if n.options.Observe == nil {
+		return
+	}
+	n.options.Observe(actors.Event{Kind: actors.Opened, Self: actors.Addr(n.me.Name), Message: &messages.Opened{
+		Cluster: n.identity.Cluster, Member: n.me.ID, Disk: n.identity.Disk, Incarnation: n.identity.Incarnation,
+		Window: uint64(n.options.Protocol.Window), Executed: n.machine.Executed(), Configuration: n.config.Proto(),
+	}})
 }
 
 func (n *Node) closeStorage() error {
@@ -187,9 +200,13 @@ func (n *Node) buildLeader() actors.Role {
 
 func (n *Node) buildReplica() actors.Role {
 	p := n.options.Protocol
+	var s actors.State = &state{machine: n.machine, dir: n.options.DataDir}
+	if observe := n.options.Observe; observe != nil {
+		self := actors.ReplicaAddr(n.me.Name)
+		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
+	}
 	return actors.NewReplica(actors.ReplicaOptions{
-		ID: n.me.ID, Incarnation: n.identity.Incarnation, Configuration: n.config,
-		State:  &state{machine: n.machine, dir: n.options.DataDir},
+		ID: n.me.ID, Incarnation: n.identity.Incarnation, Configuration: n.config, State: s,
 		Window: uint64(p.Window), Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
 		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
 	})

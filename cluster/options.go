@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/actors/runtime"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
@@ -39,8 +38,8 @@ type Options struct {
 	Journal journal.Journal
 	// Link tells whether a message may go from one member to another, for tests.
 	Link func(from, to string) bool
-	// Observe sees all that the roles do, in their own turns, for tests.
-	Observe func(runtime.Event)
+	// Observe, if not nil, sees all that the roles do, in their own turns.
+	Observe func(actors.Event)
 	Logger  hclog.Logger
 }
 

@@ -29,25 +29,6 @@ type Journal interface {
 	Replay(owner string, f func(*messages.Record)) error
 }
 
-// Kind is what a role did, for an Observer.
-type Kind int
-
-// What a role does.
-const (
-	Received Kind = iota // a turn begins
-	Sent
-	Persisted
-	Spawned
-)
-
-// Event is one thing that a role did.
-type Event struct {
-	Kind    Kind
-	Self    actors.Addr   // who did it
-	Peer    actors.Addr   // the receiver, or the child
-	Message proto.Message // received, sent or persisted
-}
-
 // Options are a Node's.
 type Options struct {
 	System  *actor.ActorSystem
@@ -59,7 +40,7 @@ type Options struct {
 	Logger  hclog.Logger
 	// Observe, if not nil, sees all that the roles do, in their own turns: a panic in
 	// it is a panic of the role.
-	Observe func(Event)
+	Observe func(actors.Event)
 }
 
 // Node is the tree of actors of one member.
@@ -69,6 +50,7 @@ type Node struct {
 	pids    sync.Map // the actors.Addr of a role that lives long → its *actor.PID
 	failed  sync.Once
 	refused atomic.Uint64
+	lives   atomic.Uint64 // of all roles, for Observe
 
 	mu       sync.Mutex
 	restarts map[string]int // by the pattern of Tree

@@ -24,6 +24,7 @@ type shell struct {
 
 	ctx     actor.Context
 	role    actors.Role
+	life    uint64
 	gone    bool // the role called Exit
 	rand    *rand.Rand
 	written uint64   // records persisted
@@ -67,6 +68,7 @@ func (s *shell) Receive(ctx actor.Context) {
 	case *synced:
 		if m.of == s && !s.gone {
 			s.durable = m.n
+			s.observe(actors.Event{Kind: actors.Durable, Number: m.n})
 			s.release()
 		}
 	case *timer:
@@ -87,12 +89,18 @@ func (s *shell) start() {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s.self)) // a hash takes all
 	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
+	s.life = s.node.lives.Add(1)
 	s.role = s.build()
 	if r, ok := s.role.(actors.Restorer); ok {
-		if err := s.node.Journal.Replay(s.self.Path(), r.Restore); err != nil {
+		restore := func(rec *messages.Record) {
+			s.observe(actors.Event{Kind: actors.Restored, Message: rec})
+			r.Restore(rec)
+		}
+		if err := s.node.Journal.Replay(s.self.Path(), restore); err != nil {
 			panic(actors.Failure{Err: fmt.Errorf("runtime: restore %s: %w", s.self, err)})
 		}
 	}
+	s.observe(actors.Event{Kind: actors.Started})
 	s.role.Start(s)
 }
 
@@ -116,16 +124,18 @@ func (s *shell) turn(m proto.Message) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
+			s.observe(actors.Event{Kind: actors.Panicked})
 			s.node.Logger.Debug("panic in a role", "role", s.self, "reason", r, "stack", stack())
 			panic(r) // the supervisor decides
 		}
 	}()
-	s.observe(Event{Kind: Received, Self: s.self, Message: m})
+	s.observe(actors.Event{Kind: actors.Received, Message: m})
 	s.role.Receive(s, m)
 }
 
-func (s *shell) observe(e Event) {
+func (s *shell) observe(e actors.Event) {
 	if s.node.Observe != nil {
+		e.Self, e.Life = s.self, s.life
 		s.node.Observe(e)
 	}
 }
@@ -182,12 +192,12 @@ func (s *shell) release() {
 
 func (s *shell) perform(e effect) {
 	if e.build == nil {
-		s.observe(Event{Kind: Sent, Self: s.self, Peer: e.to, Message: e.m})
+		s.observe(actors.Event{Kind: actors.Sent, Peer: e.to, Message: e.m})
 		s.ctx.Send(s.node.PID(e.to), e.m)
 		return
 	}
 	child := actors.Addr(string(s.self) + "/" + e.name)
-	s.observe(Event{Kind: Spawned, Self: s.self, Peer: child})
+	s.observe(actors.Event{Kind: actors.Spawned, Peer: child})
 	_, err := s.ctx.SpawnNamed(s.node.role(child, e.build), e.name)
 	if err != nil && !errors.Is(err, actor.ErrNameExists) {
 		panic(fmt.Errorf("runtime: spawn %s: %w", child, err))
@@ -196,6 +206,7 @@ func (s *shell) perform(e effect) {
 
 // Exit stops the actor after this turn.
 func (s *shell) Exit() {
+	s.observe(actors.Event{Kind: actors.Exited})
 	s.gone = true
 	s.ctx.Stop(s.ctx.Self())
 }
@@ -203,8 +214,8 @@ func (s *shell) Exit() {
 // Persist appends to the journal and raises the barrier.
 func (s *shell) Persist(rec *messages.Record) {
 	rec.Owner = s.self.Path()
-	s.observe(Event{Kind: Persisted, Self: s.self, Message: rec})
 	s.written++
+	s.observe(actors.Event{Kind: actors.Persisted, Number: s.written, Message: rec})
 	done := &synced{of: s, n: s.written}
 	self, root := s.ctx.Self(), s.node.System.Root
 	s.node.Journal.Append(rec, func() { root.Send(self, done) })

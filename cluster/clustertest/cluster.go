@@ -13,7 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/journal"
@@ -32,7 +32,7 @@ type Options struct {
 	Serve    bool              // etcd's API in front of each node; Machine must make key-value stores
 	Logger   hclog.Logger      // silence if nil
 	// Observe sees all that the roles of all nodes do, in their own turns.
-	Observe func(runtime.Event)
+	Observe func(actors.Event)
 	// Change changes a node's options before each start.
 	Change func(*cluster.Options)
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/actors/runtime"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
 )
@@ -107,20 +106,20 @@ func check(t *testing.T, c *clustertest.Cluster, acked []string) {
 func TestNoRestartIsBlank(t *testing.T) {
 	tests := []struct {
 		pattern string
-		kind    runtime.Kind
+		kind    actors.Kind
 	}{
-		{"replica", runtime.Sent},
-		{"epoch-*/acceptor", runtime.Persisted},
-		{"epoch-*/acceptor", runtime.Sent},
-		{"epoch-*/leader", runtime.Spawned},
-		{"epoch-*/leader", runtime.Received},
-		{"epoch-*/leader/commander-*", runtime.Received},
-		{"epoch-*/leader/scout-*", runtime.Sent},
+		{"replica", actors.Sent},
+		{"epoch-*/acceptor", actors.Persisted},
+		{"epoch-*/acceptor", actors.Sent},
+		{"epoch-*/leader", actors.Spawned},
+		{"epoch-*/leader", actors.Received},
+		{"epoch-*/leader/commander-*", actors.Received},
+		{"epoch-*/leader/scout-*", actors.Sent},
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprintf("%s kind %d", strings.ReplaceAll(tt.pattern, "/", "."), tt.kind), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s", strings.ReplaceAll(tt.pattern, "/", "."), tt.kind), func(t *testing.T) {
 			var armed, seen atomic.Int64
-			c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e runtime.Event) {
+			c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e actors.Event) {
 				ok, _ := path.Match(tt.pattern, e.Self.Path())
 				if ok && e.Kind == tt.kind && armed.Load() > 0 && seen.Add(1)%2 == 0 && armed.Add(-1) >= 0 {
 					panic(fmt.Sprintf("planted in %s", e.Self))
@@ -167,8 +166,8 @@ func moreThan(n *atomic.Int64, than int64) func() error {
 // TestAnActorThatKeepsCrashingEndsItsNode shows the last resort of supervision.
 func TestAnActorThatKeepsCrashingEndsItsNode(t *testing.T) {
 	var bad atomic.Bool
-	c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e runtime.Event) {
-		if bad.Load() && e.Self == actors.AcceptorAddr("beta", 1) && e.Kind == runtime.Received {
+	c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e actors.Event) {
+		if bad.Load() && e.Self == actors.AcceptorAddr("beta", 1) && e.Kind == actors.Received {
 			panic("planted: beta's acceptor is broken")
 		}
 	}})
