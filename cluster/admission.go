@@ -41,8 +41,7 @@ type greetTick struct{}
 func (d *doorkeeper) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		timers := scheduler.NewTimerScheduler(ctx.ActorSystem().Root)
-		d.greeting = timers.SendRepeatedly(0, greetAgain, ctx.Self(), greetTick{})
+		d.greeting = sendLater(ctx, 0, greetTick{})
 		if d.id.Admitted {
 			d.admitted()
 		} else {
@@ -55,6 +54,8 @@ func (d *doorkeeper) Receive(ctx actor.Context) {
 	case *messages.Welcome:
 		d.onWelcome(m)
 	case greetTick:
+		d.greeting() // a second one, of before a restart, must not go on beside it
+		d.greeting = sendLater(ctx, greetAgain, greetTick{})
 		for peer := range d.strange {
 			d.send(peer, &messages.Hello{
 				From: d.self(), Cluster: d.id.Cluster, Member: d.id.Member, Disk: d.id.Disk,

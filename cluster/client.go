@@ -106,8 +106,7 @@ type clientActor struct {
 func (c *clientActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		timers := scheduler.NewTimerScheduler(ctx.ActorSystem().Root)
-		c.asking = timers.SendRepeatedly(askAgain/4, askAgain/4, ctx.Self(), askTick{})
+		c.asking = sendLater(ctx, askAgain/4, askTick{})
 		c.run(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		c.asking()
@@ -118,8 +117,16 @@ func (c *clientActor) Receive(ctx actor.Context) {
 	case kick:
 		c.flush()
 	case askTick:
+		c.asking() // a second one, of before a restart, must not go on beside it
+		c.asking = sendLater(ctx, askAgain/4, askTick{})
 		c.askAgain()
 	}
+}
+
+// sendLater sends to the actor itself. Protoactor's SendRepeatedly would do that again
+// and again, but its cancel races with its timer.
+func sendLater(ctx actor.Context, d time.Duration, m any) scheduler.CancelFunc {
+	return scheduler.NewTimerScheduler(ctx.ActorSystem().Root).SendOnce(d, ctx.Self(), m)
 }
 
 func (c *client) run(ctx actor.Context) {

@@ -156,6 +156,17 @@ func TestNoSleepInTestsAndNothingLeftOpen(t *testing.T) {
 	}
 }
 
+// TestProtoactorsTraps keeps out what design.md §6 found to be unsafe in protoactor,
+// and its SendRepeatedly, whose cancel races with its timer.
+func TestProtoactorsTraps(t *testing.T) {
+	traps := regexp.MustCompile(`\.(SendRepeatedly|RequestRepeatedly|SetReceiveTimeout|Stash|Respond)\(|\bremote\.Start\(`)
+	for _, s := range sources(t) {
+		if found := traps.Find(s.text); found != nil {
+			t.Errorf("%s uses %s", s.path, found)
+		}
+	}
+}
+
 // TestDivergences holds the numbers in the code and in docs/paper.md equal.
 func TestDivergences(t *testing.T) {
 	doc, err := os.ReadFile(root + "/docs/paper.md")
