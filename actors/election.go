@@ -72,7 +72,7 @@ func (l *Leader) onTick(env Env) {
 	e.silent++
 	e.ticks++
 	for _, other := range l.others(env) {
-		env.Send(other, &messages.Ping{From: string(env.Self()), Number: l.round})
+		env.Send(other, &messages.Ping{From: string(env.Self())})
 	}
 	switch {
 	case l.first() == 0:
@@ -170,7 +170,7 @@ const scoutTries = 4
 
 // onPing says whether this leader is in office.
 func (l *Leader) onPing(env Env, m *messages.Ping) {
-	pong := &messages.Pong{From: string(env.Self()), Number: m.Number, Ballot: Ballot{}.Proto()}
+	pong := &messages.Pong{From: string(env.Self()), Ballot: Ballot{}.Proto()}
 	if l.standing >= scouting {
 		pong.Ballot = l.ballot.Proto()
 		pong.Active = l.standing == inOffice

@@ -122,6 +122,8 @@ type Limits struct {
 	RequestBytes    int64         // of one request
 	TxnOps          int           // operations in one transaction
 	InFlight        int           // requests being served at a time
+	InFlightBytes   int64         // of the writes being served
+	Connections     int           // of clients
 	RequestTimeout  time.Duration // for a request that came without a deadline, and the most for any
 	ShutdownTimeout time.Duration // for a clean end
 }

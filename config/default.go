@@ -12,18 +12,18 @@ func Default() *Config {
 		Protocol: Protocol{
 			Window:        128,
 			Pipeline:      8,
-			BatchCommands: 1024,
+			BatchCommands: 4096,
 			BatchBytes:    1 << 20,
 			ChunkBytes:    256 << 10,
 
 			Ping:          50 * time.Millisecond,
 			Timeout:       250 * time.Millisecond,
-			TimeoutMin:    150 * time.Millisecond,
+			TimeoutMin:    200 * time.Millisecond,
 			TimeoutMax:    5 * time.Second,
 			TimeoutFactor: 2,
 			TimeoutStep:   time.Millisecond,
 			Resend:        100 * time.Millisecond,
-			CatchUp:       100 * time.Millisecond,
+			CatchUp:       50 * time.Millisecond,
 
 			Flush:       2 * time.Second,
 			RetainSlots: 10000,
@@ -33,7 +33,9 @@ func Default() *Config {
 		Limits: Limits{
 			RequestBytes:    3 << 19,
 			TxnOps:          128,
-			InFlight:        4096,
+			InFlight:        8192,
+			InFlightBytes:   256 << 20,
+			Connections:     8192,
 			RequestTimeout:  7 * time.Second,
 			ShutdownTimeout: 10 * time.Second,
 		},

@@ -95,6 +95,8 @@ type fileLimits struct {
 	RequestBytes    hcl.Expression `hcl:"request_bytes"`
 	TxnOps          hcl.Expression `hcl:"txn_ops"`
 	InFlight        hcl.Expression `hcl:"in_flight"`
+	InFlightBytes   hcl.Expression `hcl:"in_flight_bytes"`
+	Connections     hcl.Expression `hcl:"connections"`
 	RequestTimeout  hcl.Expression `hcl:"request_timeout"`
 	ShutdownTimeout hcl.Expression `hcl:"shutdown_timeout"`
 }

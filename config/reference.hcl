@@ -147,7 +147,7 @@ protocol {
   # How many commands go into one slot at the most. Batches grow with load by
   # themselves, and nobody waits for one to fill, so there is rarely a reason to
   # change it.
-  batch_commands = 1024
+  batch_commands = 4096
 
   # How many bytes of commands go into one slot at the most, from 1KiB to 16MiB.
   # One command may be longer (see request_bytes) and then goes alone. Lower it
@@ -170,7 +170,7 @@ protocol {
   timeout = "250ms"
 
   # What it does not shrink below. More than ping; some round trips are right.
-  timeout_min = "150ms"
+  timeout_min = "200ms"
 
   # What it does not grow above, however often leaders push each other out.
   timeout_max = "5s"
@@ -189,7 +189,7 @@ protocol {
 
   # How often a replica looks at what it misses (a decision, an answer to a read, a
   # leader that heard its proposal) and says how far it is.
-  catch_up = "100ms"
+  catch_up = "50ms"
 
   # How often the state machine is made durable. Acceptors may forget what most
   # replicas have on disk, so a longer time means a longer journal and a longer
@@ -225,7 +225,15 @@ limits {
 
   # How many requests are served at a time; more are refused as ResourceExhausted.
   # Together with request_bytes it bounds what clients can make a node hold.
-  in_flight = 4096
+  in_flight = 8192
+
+  # How many bytes the writes being served may hold together; more are refused as
+  # ResourceExhausted. At least request_bytes. Lower it where memory is short.
+  in_flight_bytes = "256MiB"
+
+  # How many connections of clients are open at a time; the next one is closed at
+  # once. A client needs one, however many requests it has under way.
+  connections = 8192
 
   # How long a request is served at the most, and less if its client says so. More
   # than the time in which a leader is replaced.

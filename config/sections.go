@@ -14,6 +14,8 @@ const (
 
 	minDecree = 1 * kib
 	maxDecree = 16 * mib
+
+	maxInFlight = 64 * gib
 )
 
 // config decodes everything. A block that is missing is one without arguments.
@@ -136,6 +138,12 @@ func (d *decoder) limits(f *fileLimits, out *Limits) {
 	d.size(f.RequestBytes, &out.RequestBytes, minDecree, maxDecree)
 	d.count(f.TxnOps, &out.TxnOps, 1, 65536)
 	d.count(f.InFlight, &out.InFlight, 1, 1e6)
+	d.size(f.InFlightBytes, &out.InFlightBytes, minDecree, maxInFlight)
+	d.count(f.Connections, &out.Connections, 1, 1e6)
+	if out.InFlightBytes < out.RequestBytes {
+		d.error(d.first(f.InFlightBytes, f.RequestBytes), "No request fits into the bytes in flight",
+			"Here in_flight_bytes is %d bytes and request_bytes %d. Want request_bytes <= in_flight_bytes.", out.InFlightBytes, out.RequestBytes)
+	}
 	d.duration(f.RequestTimeout, &out.RequestTimeout)
 	d.duration(f.ShutdownTimeout, &out.ShutdownTimeout)
 }

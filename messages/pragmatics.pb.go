@@ -43,7 +43,6 @@ const (
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,20 +84,12 @@ func (x *Ping) GetFrom() string {
 	return ""
 }
 
-func (x *Ping) GetNumber() uint64 {
-	if x != nil {
-		return x.Number
-	}
-	return 0
-}
-
 // Pong answers a Ping. Leader → leader, §3.
 type Pong struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`  // the one it runs with, or is in office with; ⊥ when passive
 	Active        bool                   `protobuf:"varint,3,opt,name=active,proto3" json:"active,omitempty"` // in office, reaching a majority, and progressing
-	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"` // the Ping's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,13 +143,6 @@ func (x *Pong) GetActive() bool {
 		return x.Active
 	}
 	return false
-}
-
-func (x *Pong) GetNumber() uint64 {
-	if x != nil {
-		return x.Number
-	}
-	return 0
 }
 
 // Canvass asks an acceptor what it has heard from the ballot that it holds. It
@@ -1301,15 +1285,13 @@ var File_messages_pragmatics_proto protoreflect.FileDescriptor
 
 const file_messages_pragmatics_proto_rawDesc = "" +
 	"\n" +
-	"\x19messages/pragmatics.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"2\n" +
+	"\x19messages/pragmatics.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\" \n" +
 	"\x04Ping\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"s\n" +
+	"\x04from\x18\x01 \x01(\tR\x04fromJ\x04\b\x02\x10\x03\"a\n" +
 	"\x04Pong\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
-	"\x06active\x18\x03 \x01(\bR\x06active\x12\x16\n" +
-	"\x06number\x18\x04 \x01(\x04R\x06number\"5\n" +
+	"\x06active\x18\x03 \x01(\bR\x06activeJ\x04\b\x04\x10\x05\"5\n" +
 	"\aCanvass\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"\x92\x01\n" +

@@ -61,22 +61,30 @@ func (o Options) check() error {
 
 // Limits bound what clients can ask for. Zero fields get their defaults.
 type Limits struct {
-	RequestBytes  int           // of a request; 1.5 MiB
-	TxnOps        int           // operations of a transaction; 128
-	InFlight      int           // requests under way, of all clients; 4096
-	InFlightBytes int           // of the writes under way; 256 MiB
-	Connections   int           // of clients; 8192
-	Timeout       time.Duration // of the cluster's part in a request; 7 s
+	RequestBytes  int           // of a request
+	TxnOps        int           // operations of a transaction
+	InFlight      int           // requests under way, of all clients
+	InFlightBytes int           // of the writes under way
+	Connections   int           // of clients
+	Timeout       time.Duration // of the cluster's part in a request
+}
+
+// DefaultLimits returns what zero fields of Limits stand for.
+func DefaultLimits() Limits {
+	return Limits{
+		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 8192, InFlightBytes: 256 << 20, Connections: 8192, Timeout: 7 * time.Second,
+	}
 }
 
 func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
 	return Limits{
-		RequestBytes:  cmp.Or(l.RequestBytes, 3<<19),
-		TxnOps:        cmp.Or(l.TxnOps, 128),
-		InFlight:      cmp.Or(l.InFlight, 4096),
-		InFlightBytes: cmp.Or(l.InFlightBytes, 256<<20),
-		Connections:   cmp.Or(l.Connections, 8192),
-		Timeout:       cmp.Or(l.Timeout, 7*time.Second),
+		RequestBytes:  cmp.Or(l.RequestBytes, d.RequestBytes),
+		TxnOps:        cmp.Or(l.TxnOps, d.TxnOps),
+		InFlight:      cmp.Or(l.InFlight, d.InFlight),
+		InFlightBytes: cmp.Or(l.InFlightBytes, d.InFlightBytes),
+		Connections:   cmp.Or(l.Connections, d.Connections),
+		Timeout:       cmp.Or(l.Timeout, d.Timeout),
 	}
 }
 

@@ -41,9 +41,9 @@ func mutual(c *tls.Config) (*tls.Config, error) {
 	}
 	switch {
 	case c.RootCAs == nil:
-		return nil, errors.New("RootCAs is missing: without it any certificate that some public authority signed would do")
+		return nil, errors.New("no RootCAs: without it any certificate that some public authority signed would do")
 	case len(c.Certificates) == 0 && (c.GetCertificate == nil || c.GetClientCertificate == nil):
-		return nil, errors.New("Certificates is empty")
+		return nil, errors.New("no Certificates")
 	}
 	c.MinVersion = tls.VersionTLS13
 	c.InsecureSkipVerify = false

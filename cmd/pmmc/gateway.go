@@ -16,7 +16,8 @@ func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, stor
 		Node: node, Store: store, Cluster: c.Cluster, Member: c.Self().ID,
 		Limits: gateway.Limits{
 			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
-			InFlight: c.Limits.InFlight, Timeout: c.Limits.RequestTimeout,
+			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
+			Timeout: c.Limits.RequestTimeout,
 		},
 		Logger: log.Named("gateway"),
 	}
