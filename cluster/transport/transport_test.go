@@ -218,10 +218,10 @@ func withoutAuthority(t *testing.T) *tls.Config {
 func TestOptionsAreChecked(t *testing.T) {
 	system := NewSystem(nil)
 	for want, o := range map[string]Options{
-		"Listen is missing":  {Member: "alpha"},
-		"Member is missing":  {Listen: "127.0.0.1:0"},
-		"no RootCAs": {Listen: "127.0.0.1:0", Member: "alpha", TLS: withoutAuthority(t)},
-		"of another member":  {Listen: "127.0.0.1:0", Member: "alpha", Peers: map[string]string{"a": "h:1", "b": "h:1"}},
+		"Listen is missing": {Member: "alpha"},
+		"Member is missing": {Listen: "127.0.0.1:0"},
+		"no RootCAs":        {Listen: "127.0.0.1:0", Member: "alpha", TLS: withoutAuthority(t)},
+		"of another member": {Listen: "127.0.0.1:0", Member: "alpha", Peers: map[string]string{"a": "h:1", "b": "h:1"}},
 	} {
 		if _, err := Start(system, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -68,6 +68,13 @@ var Directions = map[protoreflect.Name]Direction{
 	"SessionRecord": Part,
 	"Identity":      Part,
 	"StateFile":     Part,
+
+	"Event":         Part,
+	"Opened":        Part,
+	"Configuration": Part,
+	"Member":        Part,
+	"Executed":      Part,
+	"Installed":     Part,
 }
 
 // kind is a message that goes between nodes.
