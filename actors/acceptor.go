@@ -43,7 +43,7 @@ func NewAcceptor(o AcceptorOptions) *Acceptor {
 	return &Acceptor{
 		AcceptorOptions: o,
 		accepted:        make(pvalues),
-		forgotten:       1, // slots are counted from 1
+		forgotten:       max(1, o.Configuration.First), // those below are of another epoch
 		durable:         make(map[Addr]uint64),
 	}
 }

@@ -15,7 +15,8 @@ import (
 // lag is what a replica knows of its own.
 type lag struct {
 	started  bool            // the acceptor beside it has told what it knows
-	executed map[Addr]uint64 // slots below this are executed by another replica
+	executed map[Addr]uint64 // slots below this are executed by another replica …
+	durable  map[Addr]uint64 // … and on disk
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
 	asked    int             // questions, to ask another one each time
@@ -59,25 +60,30 @@ func (r *Replica) Stop() {
 }
 
 func (r *Replica) catchUpAtStart(env Env) {
-	me, _ := r.Configuration.Member(r.ID)
-	if !me.Acceptor {
-		r.started(env)
+	if r.isNew() {
+		return // what is decided means nothing without the state before it
+	}
+	if me, _ := r.epochs.at(r.slotOut).Member(r.ID); me.Acceptor {
+		r.askFor(env, me.Name)
 		return
 	}
-	r.askFor(env, AcceptorAddr(me.Name, r.Configuration.Epoch))
+	r.started(env)
 }
+
+// isNew tells whether this replica is a new member's: it needs a snapshot first.
+func (r *Replica) isNew() bool { return r.slotOut < r.epochs[0].First }
 
 // started ends the look at the acceptor beside this replica: now the leader beside
 // it may know where the log begins.
 func (r *Replica) started(env Env) {
 	r.lag.started = true
-	if me, _ := r.Configuration.Member(r.ID); me.Leader {
-		r.tellLeader(env, me)
-	}
+	r.tellLeaders(env)
 }
 
-func (r *Replica) askFor(env Env, acceptor Addr) {
-	env.Send(acceptor, &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut})
+// askFor asks the acceptor of a member what was decided from slot_out on.
+func (r *Replica) askFor(env Env, member string) {
+	epoch := r.epochs.at(r.slotOut).Epoch
+	env.Send(AcceptorAddr(member, epoch), &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut})
 }
 
 // onCaughtUp executes what an acceptor knows, and asks on.
@@ -88,11 +94,11 @@ func (r *Replica) onCaughtUp(env Env, m *messages.CaughtUp) {
 			r.onDecision(env, v)
 		}
 	}
-	from := Addr(m.From)
+	from := Addr(m.From).Member()
 	switch {
 	case r.slotOut > before && (!r.lag.started || r.isBehind()):
 		r.askFor(env, from)
-	case !r.lag.started && from.Member() == r.member:
+	case !r.lag.started && from == r.member:
 		r.started(env)
 	case m.Forgotten > r.slotOut && r.slotOut == before:
 		r.beginFetch(env)
@@ -116,6 +122,8 @@ func (r *Replica) lookForGaps(env Env) {
 	r.lag.seen = r.slotOut
 	behind := r.isBehind()
 	switch {
+	case r.isNew():
+		r.beginFetch(env)
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
 	case moved || (!behind && len(r.decisions) == 0) || r.lag.fetch != nil:
@@ -138,8 +146,7 @@ func (r *Replica) closeGap(env Env, behind bool) {
 	default:
 		if ahead := r.ahead(); len(ahead) > 0 {
 			r.lag.asked++
-			from := ahead[r.lag.asked%len(ahead)].Member()
-			r.askFor(env, AcceptorAddr(from, r.Configuration.Epoch))
+			r.askFor(env, ahead[r.lag.asked%len(ahead)].Member())
 		}
 	}
 }

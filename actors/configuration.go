@@ -1,10 +1,17 @@
 package actors
 
-import "github.com/pmmc-go/pmmc/messages"
+import (
+	"fmt"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
 
 // Configuration is who takes part in the decisions of an epoch's slots.
 type Configuration struct {
-	Epoch   uint64
+	Epoch   uint64 // from 1
+	First   uint64 // the first slot that it governs
+	Window  uint64 // WINDOW
+	LastID  uint32 // the highest number that a member ever had
 	Members []Member
 }
 
@@ -14,14 +21,18 @@ type Member struct {
 	Name string
 
 	Replica, Leader, Acceptor bool
+
+	Peer   string // where its node hears the others, as host:port
+	Client string // where its clients reach it, as host:port
 }
 
 // Proto is the configuration as a message.
 func (c Configuration) Proto() *messages.Configuration {
-	m := &messages.Configuration{Epoch: c.Epoch}
+	m := &messages.Configuration{Epoch: c.Epoch, First: c.First, Window: c.Window, LastId: c.LastID}
 	for _, of := range c.Members {
 		m.Members = append(m.Members, &messages.Member{
 			Id: of.ID, Name: of.Name, Replica: of.Replica, Leader: of.Leader, Acceptor: of.Acceptor,
+			Peer: of.Peer, Client: of.Client,
 		})
 	}
 	return m
@@ -29,13 +40,61 @@ func (c Configuration) Proto() *messages.Configuration {
 
 // ConfigurationOf is the configuration of a message.
 func ConfigurationOf(m *messages.Configuration) Configuration {
-	c := Configuration{Epoch: m.GetEpoch()}
+	c := Configuration{Epoch: m.GetEpoch(), First: m.GetFirst(), Window: m.GetWindow(), LastID: m.GetLastId()}
 	for _, of := range m.GetMembers() {
 		c.Members = append(c.Members, Member{
 			ID: of.GetId(), Name: of.GetName(), Replica: of.GetReplica(), Leader: of.GetLeader(), Acceptor: of.GetAcceptor(),
+			Peer: of.GetPeer(), Client: of.GetClient(),
 		})
 	}
 	return c
+}
+
+// Check tells why a cluster could not work in this configuration, or nil.
+func (c Configuration) Check() error {
+	ids, names, peers := make(map[uint32]string), make(map[string]bool), make(map[string]string)
+	for _, m := range c.Members {
+		switch {
+		case m.Name == "" || m.ID == 0:
+			return fmt.Errorf("member %q has the number %d: want a name, and a number from 1", m.Name, m.ID)
+		case names[m.Name]:
+			return fmt.Errorf("two members have the name %q", m.Name)
+		case ids[m.ID] != "":
+			return fmt.Errorf("members %q and %q both have the number %d", ids[m.ID], m.Name, m.ID)
+		case m.Peer != "" && peers[m.Peer] != "":
+			return fmt.Errorf("members %q and %q both have the address %s", peers[m.Peer], m.Name, m.Peer)
+		case !m.Replica && !m.Leader && !m.Acceptor:
+			return fmt.Errorf("member %q has no role", m.Name)
+		}
+		ids[m.ID], names[m.Name], peers[m.Peer] = m.Name, true, m.Name
+	}
+	switch {
+	case len(c.Acceptors()) == 0:
+		return fmt.Errorf("none of the %d members is an acceptor", len(c.Members))
+	case len(c.Replicas()) == 0:
+		return fmt.Errorf("none of the %d members is a replica", len(c.Members))
+	case len(c.Leaders()) == 0:
+		return fmt.Errorf("none of the %d members is a leader", len(c.Members))
+	}
+	return nil
+}
+
+// Follows tells why c cannot come after last, or nil. A number that a member once had
+// is never given to another: ballots and sessions go by it.
+func (c Configuration) Follows(last Configuration) error {
+	if c.Epoch != last.Epoch+1 {
+		return fmt.Errorf("it was made from epoch %d, and epoch %d has come since", c.Epoch-1, last.Epoch)
+	}
+	for _, m := range c.Members {
+		old, known := last.Member(m.ID)
+		switch {
+		case known && old.Name != m.Name:
+			return fmt.Errorf("the number %d of %q cannot go to %q", m.ID, old.Name, m.Name)
+		case !known && m.ID <= last.LastID:
+			return fmt.Errorf("the number %d of %q is used up: the next is %d", m.ID, m.Name, last.LastID+1)
+		}
+	}
+	return c.Check()
 }
 
 // Acceptors lists the acceptors, in the members' order.

@@ -55,7 +55,7 @@ func (l *Leader) recognise(env Env, b Ballot) {
 func (l *Leader) tellReplica(env Env) {
 	if me, _ := l.Configuration.Member(l.ID); me.Replica {
 		env.Send(ReplicaAddr(me.Name), &messages.Office{
-			From: string(env.Self()), Ballot: l.election.ballot.Proto(),
+			From: string(env.Self()), Ballot: l.election.ballot.Proto(), Epoch: l.Configuration.Epoch,
 		})
 	}
 }
@@ -138,7 +138,7 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 // runOrCatchUp runs for office, unless this leader's replica is far behind and
 // catching up: it would have to decide again what others have executed.
 func (l *Leader) runOrCatchUp(env Env) {
-	if l.known > l.first()+l.Window && l.first() != l.election.laggard {
+	if l.known > l.first()+l.Configuration.Window && l.first() != l.election.laggard {
 		l.election.laggard = l.first()
 		l.listen(env)
 		return

@@ -15,7 +15,7 @@ import (
 type LeaderOptions struct {
 	ID            uint32 // whose ballots it uses: its member's number
 	Configuration Configuration
-	Window        uint64        // WINDOW
+	Eager         bool          // it runs at once if it never ran: its epoch begins, and nobody else will
 	Tick          time.Duration // between two pings, and between two confirmations of its ballot
 	Timeout       TimeoutOptions
 	Resend        time.Duration // of its scouts and commanders
@@ -72,6 +72,7 @@ func (l *Leader) Restore(rec *messages.Record) {
 // other until the leader in office is missed (Divergence D8).
 func (l *Leader) Start(env Env) {
 	l.listen(env)
+	l.tellReplica(env)
 	env.After(l.Tick, &messages.Tick{})
 }
 
@@ -85,7 +86,7 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 	case *messages.Preempted:
 		l.onPreempted(env, BallotOf(m.Ballot))
 	case *messages.Learned:
-		l.onLearned(m)
+		l.onLearned(env, m)
 	case *messages.Ping:
 		l.onPing(env, m)
 	case *messages.Pong:
@@ -107,7 +108,7 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 // if its decision got lost, a new commander finds it again.
 func (l *Leader) onPropose(env Env, m *messages.Propose) {
 	low := max(l.first(), l.floor)
-	if m.Slot < low || m.Slot >= low+leadWindows*l.Window {
+	if m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
 		return
 	}
 	if _, ok := l.proposals[m.Slot]; !ok {
@@ -190,7 +191,7 @@ func (l *Leader) onPreempted(env Env, b Ballot) {
 }
 
 // onLearned drops the proposals that the replica beside this leader executed.
-func (l *Leader) onLearned(m *messages.Learned) {
+func (l *Leader) onLearned(env Env, m *messages.Learned) {
 	before := l.first()
 	l.known = max(l.known, m.Executed)
 	if me, _ := l.Configuration.Member(l.ID); Addr(m.From) == ReplicaAddr(me.Name) {
@@ -201,16 +202,23 @@ func (l *Leader) onLearned(m *messages.Learned) {
 		l.office.progressed()
 		l.dropBelow(l.first())
 	}
+	if l.Eager && l.round == 0 && l.standing == passive && l.election.ballot == (Ballot{}) && l.first() > 0 {
+		l.run(env)
+	}
 }
 
-// first is the first slot of interest: those below are executed beside this
-// leader, or, where it has no replica beside it, by some replica. It is 0 until
-// that is known.
+// first is the first slot of interest: those below are of another epoch, or executed
+// beside this leader, or, where it has no replica beside it, by some replica. It is 0
+// until that is known.
 func (l *Leader) first() uint64 {
+	executed := l.known
 	if me, _ := l.Configuration.Member(l.ID); me.Replica {
-		return l.executed
+		executed = l.executed
 	}
-	return l.known
+	if executed == 0 {
+		return 0
+	}
+	return max(executed, l.Configuration.First)
 }
 
 func (l *Leader) dropBelow(low uint64) {

@@ -24,11 +24,13 @@ type reads struct {
 type question struct {
 	number uint64
 	read   uint64 // it covers reads up to this: they came before it was asked
+	epoch  uint64 // whose leader was asked
 }
 
 type mark struct {
-	read uint64 // reads up to this …
-	slot uint64 // … may look at the state once this slot is executed
+	read  uint64 // reads up to this …
+	slot  uint64 // … may look at the state once this slot is executed, unless …
+	epoch uint64 // … it turns out to be the last of this epoch
 }
 
 // onRead takes a client's wish to read.
@@ -45,14 +47,14 @@ func (r *Replica) onRead(env Env, m *messages.Read) {
 // askForMark asks the leader in office up to which slot the reads that came so far
 // must wait. The answer counts for them only: a later read needs a later question.
 func (r *Replica) askForMark(env Env) {
-	office, known := r.Configuration.Member(r.office.Leader)
+	c, office, known := r.office(r.slotOut)
 	if r.reads.wanted <= r.reads.marked || !known {
 		return // it is asked when somebody is in office
 	}
 	r.reads.number++
 	r.reads.ticks = 0
-	r.reads.asked = append(r.reads.asked, question{number: r.reads.number, read: r.reads.wanted})
-	env.Send(LeaderAddr(office.Name, r.Configuration.Epoch),
+	r.reads.asked = append(r.reads.asked, question{number: r.reads.number, read: r.reads.wanted, epoch: c.Epoch})
+	env.Send(LeaderAddr(office.Name, c.Epoch),
 		&messages.ReadRequest{From: string(env.Self()), Number: r.reads.number})
 }
 
@@ -73,8 +75,9 @@ func (r *Replica) onReadMark(env Env, m *messages.ReadMark) {
 	if i < 0 {
 		return
 	}
-	r.reads.marked = max(r.reads.marked, r.reads.asked[i].read)
-	r.reads.marks = append(r.reads.marks, mark{read: r.reads.asked[i].read, slot: m.Slot})
+	q := r.reads.asked[i]
+	r.reads.marked = max(r.reads.marked, q.read)
+	r.reads.marks = append(r.reads.marks, mark{read: q.read, slot: m.Slot, epoch: q.epoch})
 	r.reads.asked = r.reads.asked[i+1:]
 	r.serveReads(env)
 	if len(r.reads.asked) == 0 {
@@ -86,6 +89,13 @@ func (r *Replica) onReadMark(env Env, m *messages.ReadMark) {
 func (r *Replica) serveReads(env Env) {
 	before := r.reads.served
 	for len(r.reads.marks) > 0 && r.reads.marks[0].slot < r.slotOut {
+		if r.epochs.at(r.reads.marks[0].slot+1).Epoch > r.reads.marks[0].epoch {
+			// All of the epoch is executed here. A write that was answered may stand in
+			// the next one, of which the leader that was asked knows nothing.
+			r.reads.asked, r.reads.marks, r.reads.marked = nil, nil, r.reads.served
+			r.askForMark(env)
+			break
+		}
 		r.reads.served = r.reads.marks[0].read
 		r.reads.marks = r.reads.marks[1:]
 	}

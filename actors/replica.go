@@ -15,13 +15,12 @@ import (
 // ReplicaOptions are a replica's arguments. The figure's leaders are in
 // Configuration.
 type ReplicaOptions struct {
-	ID            uint32 // its member's number
-	Incarnation   uint64 // of the client beside it: those of earlier lives wait for nothing
-	Configuration Configuration
-	State         State // initial state, or what was saved of it
+	ID            uint32        // its member's number
+	Incarnation   uint64        // of the client beside it: those of earlier lives wait for nothing
+	Configuration Configuration // the first, or the one that a new member joins; not if State knows better
+	State         State         // initial state, or what was saved of it
 
-	Window        uint64        // WINDOW: slots proposed beyond the last one executed (S4)
-	Pipeline      int           // slots proposed by this replica and not decided; at most Window
+	Pipeline      int           // slots proposed by this replica and not decided; WINDOW at the most
 	BatchCommands int           // in one decree, at the most
 	BatchBytes    int           // of operations in one decree; a single one may be longer
 	ChunkBytes    int           // of a snapshot in one message
@@ -46,12 +45,16 @@ type Replica struct {
 
 	queued   map[commandID]bool              // the commands in requests and proposals
 	handed   map[commandID]*messages.Command // its client\'s commands that another replica was asked to propose
-	office   Ballot                          // of the leader in office, as far as known
+	offices  map[uint64]Ballot               // by epoch: of the leader in office, as far as known
 	justRan  []*messages.PValue              // executed in this turn; the acceptor beside is told
 	ticks    int
 	told     uint64            // slot_out that the leader beside was last told
 	durable  uint64            // slots below this are on disk
 	lastTold *messages.Learned // to all
+
+	epochs     epochs // that govern the open window, and the one before
+	unsaved    bool   // the state has not the epochs
+	toldEpochs toldEpochs
 
 	lag   lag
 	reads reads
@@ -85,15 +88,21 @@ func NewReplica(o ReplicaOptions) *Replica {
 		decisions:      make(map[uint64]*messages.PValue),
 		queued:         make(map[commandID]bool),
 		handed:         make(map[commandID]*messages.Command),
-		lag:            lag{executed: make(map[Addr]uint64), serving: make(map[Addr]*serving)},
+		offices:        make(map[uint64]Ballot),
+		lag: lag{
+			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), serving: make(map[Addr]*serving),
+		},
 	}
 	r.resume()
 	return r
 }
 
-// resume takes slot_out and the sessions from the state.
+// resume takes slot_out, the configurations and the sessions from the state.
 func (r *Replica) resume() {
 	r.slotOut = r.State.SlotOut()
+	if r.epochs = epochsOf(r.State.Configurations()); len(r.epochs) == 0 {
+		r.epochs, r.unsaved = epochs{r.Configuration}, true
+	}
 	r.slotIn = max(r.slotIn, r.slotOut)
 	r.sessions = NewSessions(r.State.Sessions())
 }
@@ -118,7 +127,7 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 	case *messages.Office:
 		r.onOffice(env, m)
 	case *messages.Learned:
-		r.lag.executed[Addr(m.From)] = m.Executed
+		r.onLearned(m)
 	case *messages.Read:
 		r.onRead(env, m)
 	case *messages.ReadMark:
@@ -149,7 +158,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) {
 		switch known, answer := r.sessions.look(c); {
 		case known != fresh:
 			r.respond(env, c, answer)
-		case !r.queued[idOf(c)]:
+		case !r.queued[idOf(c)] && !r.isUntimely(c):
 			unseen = append(unseen, c)
 		}
 	}
@@ -176,9 +185,17 @@ func (r *Replica) onRequest(env Env, m *messages.Request) {
 	r.requests = append(r.requests, unseen...)
 }
 
-// besideLeader is the replica beside the leader in office, or "".
+// office is the configuration that governs a slot, and the member whose leader is in
+// office there, as far as known.
+func (r *Replica) office(slot uint64) (c Configuration, leader Member, known bool) {
+	c = r.epochs.at(slot)
+	leader, known = c.Member(r.offices[c.Epoch].Leader)
+	return c, leader, known
+}
+
+// besideLeader is the replica beside the leader in office for the next slot, or "".
 func (r *Replica) besideLeader() Addr {
-	if m, ok := r.Configuration.Member(r.office.Leader); ok && m.Replica {
+	if _, m, ok := r.office(r.slotIn); ok && m.Replica {
 		return ReplicaAddr(m.Name)
 	}
 	return ""
@@ -187,7 +204,7 @@ func (r *Replica) besideLeader() Addr {
 // propose is Figure 1's propose(). A decree takes all the commands that wait, up to
 // a limit, so that batches grow with the load and a lone client waits for nobody.
 func (r *Replica) propose(env Env) {
-	for r.slotIn < r.slotOut+r.Window && len(r.requests) > 0 && len(r.proposals) < r.Pipeline {
+	for r.mayPropose() && len(r.requests) > 0 {
 		if _, decided := r.decisions[r.slotIn]; !decided {
 			p := r.takeBatch()
 			r.proposals[r.slotIn] = p
@@ -195,7 +212,16 @@ func (r *Replica) propose(env Env) {
 		}
 		r.slotIn++
 	}
+	r.fillWindow(env)
 }
+
+// mayPropose tells whether slot_in is within WINDOW (S4), where its configuration is
+// known, and the pipeline has room.
+func (r *Replica) mayPropose() bool {
+	return r.slotIn < r.slotOut+r.window() && len(r.proposals) < r.Pipeline && !r.isNew()
+}
+
+func (r *Replica) window() uint64 { return r.epochs.latest().Window }
 
 func (r *Replica) takeBatch() *proposal {
 	n := r.batch(r.requests)
@@ -221,12 +247,12 @@ func (r *Replica) batch(commands []*messages.Command) int {
 // office gets it first, and all of them when it comes to nothing.
 func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 	m := &messages.Propose{From: string(env.Self()), Slot: slot, Decree: p.decree}
-	office, known := r.Configuration.Member(r.office.Leader)
+	c, office, known := r.office(slot)
 	if known && !toAll {
-		env.Send(LeaderAddr(office.Name, r.Configuration.Epoch), m)
+		env.Send(LeaderAddr(office.Name, c.Epoch), m)
 		return
 	}
-	for _, l := range r.Configuration.Leaders() {
+	for _, l := range c.Leaders() {
 		env.Send(l, m)
 	}
 }
@@ -235,7 +261,7 @@ func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 // replica lags, and will be told again.
 func (r *Replica) onDecision(env Env, v *messages.PValue) {
 	slot := v.GetSlot()
-	if slot < r.slotOut || slot >= r.slotOut+2*r.Window {
+	if slot < r.slotOut || slot >= r.slotOut+2*r.window() {
 		return
 	}
 	r.decisions[slot] = v
@@ -298,8 +324,12 @@ func (r *Replica) perform(env Env, v *messages.PValue) {
 		known, answer := r.sessions.look(c)
 		if known == fresh {
 			answer = r.sessions.begin(v.Slot, c)
-			toRun = append(toRun, answer)
-			operations = append(operations, c.Operation)
+			if c.Configuration != nil {
+				answer.Result = r.reconfigure(v.Slot, c.Configuration)
+			} else {
+				toRun = append(toRun, answer)
+				operations = append(operations, c.Operation)
+			}
 		}
 		if r.isMine(c) {
 			delete(r.handed, idOf(c))
@@ -314,7 +344,11 @@ func (r *Replica) perform(env Env, v *messages.PValue) {
 		}
 	}
 	drop, put := r.sessions.changes()
-	r.State.Commit(v.Slot, drop, put)
+	changes := Changes{Drop: drop, Put: put, Configurations: r.changedEpochs()}
+	r.State.Commit(v.Slot, changes)
+	if changes.Configurations != nil {
+		r.tellStewards(env)
+	}
 	r.slotOut = v.Slot + 1
 	r.justRan = append(r.justRan, v)
 	r.answer(env, v.Slot, answers)
@@ -341,20 +375,31 @@ func (r *Replica) answer(env Env, slot uint64, answers []*messages.Answer) {
 // tellAcceptor hands what this turn executed to the acceptor beside this replica,
 // and its progress, now and then, to the leader beside it.
 func (r *Replica) tellAcceptor(env Env) {
-	me, _ := r.Configuration.Member(r.ID)
-	if len(r.justRan) > 0 && me.Acceptor {
-		env.Send(AcceptorAddr(me.Name, r.Configuration.Epoch),
-			&messages.Decided{From: string(env.Self()), Decided: r.justRan})
+	for len(r.justRan) > 0 {
+		c := r.epochs.at(r.justRan[0].Slot)
+		n := 1
+		for n < len(r.justRan) && r.epochs.at(r.justRan[n].Slot).Epoch == c.Epoch {
+			n++
+		}
+		if me, _ := c.Member(r.ID); me.Acceptor {
+			env.Send(AcceptorAddr(me.Name, c.Epoch), &messages.Decided{From: string(env.Self()), Decided: r.justRan[:n:n]})
+		}
+		r.justRan = r.justRan[n:]
 	}
 	r.justRan = nil
-	if me.Leader && r.lag.started && r.slotOut >= r.told+max(1, r.Window/8) {
-		r.tellLeader(env, me)
+	if r.lag.started && r.slotOut >= r.told+max(1, r.window()/8) {
+		r.tellLeaders(env)
 	}
 }
 
-func (r *Replica) tellLeader(env Env, me Member) {
+// tellLeaders tells the leaders beside this replica how far it is.
+func (r *Replica) tellLeaders(env Env) {
 	r.told = r.slotOut
-	env.Send(LeaderAddr(me.Name, r.Configuration.Epoch), r.learned(env))
+	for _, c := range r.needed() {
+		if me, _ := c.Member(r.ID); me.Leader {
+			env.Send(LeaderAddr(me.Name, c.Epoch), r.learned(env))
+		}
+	}
 }
 
 func (r *Replica) learned(env Env) *messages.Learned {
@@ -363,26 +408,32 @@ func (r *Replica) learned(env Env) *messages.Learned {
 
 // onOffice takes note of the leader in office.
 func (r *Replica) onOffice(env Env, m *messages.Office) {
-	me, _ := r.Configuration.Member(r.ID)
 	if r.lag.started {
-		r.tellLeader(env, me)
+		r.tellLeaders(env)
 	}
 	b := BallotOf(m.Ballot)
-	if b == r.office {
+	if b == r.offices[m.Epoch] {
 		return
 	}
-	r.office = b
+	r.offices[m.Epoch] = b
 	// What the last one proposed, and a mark stands for, may be lost.
 	r.reads.asked, r.reads.marks, r.reads.marked = nil, nil, r.reads.served
 	if b != (Ballot{}) {
 		for slot := r.slotOut; slot < r.slotIn; slot++ {
-			if p, ok := r.proposals[slot]; ok {
+			if p, ok := r.proposals[slot]; ok && r.epochs.at(slot).Epoch == m.Epoch {
 				r.send(env, slot, p, false)
 			}
 		}
 		r.handOverAgain(env)
 		r.askForMark(env)
 	}
+}
+
+// onLearned takes note of how far another replica is.
+func (r *Replica) onLearned(m *messages.Learned) {
+	from := Addr(m.From)
+	r.lag.executed[from] = m.Executed
+	r.lag.durable[from] = max(r.lag.durable[from], m.Durable)
 }
 
 // handOverAgain asks the replica beside a new leader for what the one beside the
@@ -400,6 +451,7 @@ func (r *Replica) onTick(env Env) {
 	env.After(r.Tick, &messages.Tick{})
 	r.ticks++
 	r.tellOthers(env)
+	r.tellStewards(env)
 	for slot := r.slotOut; slot < r.slotIn; slot++ {
 		if p, ok := r.proposals[slot]; ok {
 			if p.ticks++; p.ticks > 1 && p.ticks&(p.ticks-1) == 0 {
@@ -423,7 +475,7 @@ func (r *Replica) tellOthers(env Env) {
 		return
 	}
 	r.lastTold = m
-	for _, to := range slices.Concat(r.Configuration.Replicas(), r.Configuration.Acceptors(), r.leadersToTell()) {
+	for _, to := range r.needed().addresses(r.interested) {
 		if to != env.Self() {
 			env.Send(to, m)
 		}
@@ -433,10 +485,11 @@ func (r *Replica) tellOthers(env Env) {
 // quietTicks is how many ticks a replica without news says nothing.
 const quietTicks = 10
 
-// leadersToTell lists the leader beside this replica, and those that have no
-// replica beside them.
-func (r *Replica) leadersToTell() []Addr {
-	return r.Configuration.addresses(func(m Member) (Addr, bool) {
-		return LeaderAddr(m.Name, r.Configuration.Epoch), m.Leader && (m.ID == r.ID || !m.Replica)
+// interested lists who of a configuration is told how far this replica is: replicas,
+// acceptors, the leader beside it, and leaders without a replica of their own.
+func (r *Replica) interested(c Configuration) []Addr {
+	leaders := c.addresses(func(m Member) (Addr, bool) {
+		return LeaderAddr(m.Name, c.Epoch), m.Leader && (m.ID == r.ID || !m.Replica)
 	})
+	return slices.Concat(c.Replicas(), c.Acceptors(), leaders)
 }

@@ -85,6 +85,9 @@ func ReplicaAddr(member string) Addr { return Addr(member + "/replica") }
 // that member.
 func ClientAddr(member string) Addr { return Addr(member + "/client") }
 
+// StewardAddr is the address at which a member's node hears what it has to run.
+func StewardAddr(member string) Addr { return Addr(member + "/steward") }
+
 // AcceptorAddr is the address of a member's acceptor in an epoch.
 func AcceptorAddr(member string, epoch uint64) Addr {
 	return Addr(fmt.Sprintf("%s/epoch-%d/acceptor", member, epoch))

@@ -13,7 +13,7 @@ import (
 
 // world3 is three members with all roles.
 func world3() Configuration {
-	c := Configuration{Epoch: 1}
+	c := Configuration{Epoch: 1, First: 1, Window: 4}
 	for i, name := range []string{"alpha", "beta", "gamma"} {
 		c.Members = append(c.Members, Member{ID: uint32(i + 1), Name: name, Replica: true, Leader: true, Acceptor: true})
 	}
@@ -277,7 +277,7 @@ func TestPreemptionAndResend(t *testing.T) {
 
 func newTestLeader() (*Leader, *notes) {
 	l := NewLeader(LeaderOptions{
-		ID: 1, Configuration: world3(), Window: 4, Tick: 50 * time.Millisecond, Resend: time.Second,
+		ID: 1, Configuration: world3(), Tick: 50 * time.Millisecond, Resend: time.Second,
 		Timeout: TimeoutOptions{Initial: 200 * time.Millisecond, Min: 100 * time.Millisecond, Max: time.Second, Factor: 2, Step: time.Millisecond},
 	})
 	env := &notes{self: LeaderAddr("alpha", 1)}

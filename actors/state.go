@@ -10,16 +10,25 @@ type State interface {
 	SlotOut() uint64
 	// Sessions lists the records that were put and not dropped.
 	Sessions() []*messages.SessionRecord
+	// Configurations lists what was last committed as such, oldest first; none in a
+	// state without a history.
+	Configurations() []*messages.Configuration
 	// Execute applies the operations of one slot, in order: op(state). It returns
 	// one result each.
 	Execute(slot uint64, operations [][]byte) [][]byte
 	// Commit makes one atomic change of what the Execute before it did (if there
-	// was one), of dropping and then putting records, and of SlotOut := slot+1.
-	Commit(slot uint64, drop, put []*messages.SessionRecord)
+	// was one), of the changes, and of SlotOut := slot+1.
+	Commit(slot uint64, c Changes)
 	// Snapshot begins to read the state as it is now; later slots do not change it.
 	Snapshot() SnapshotReader
 	// Restore begins to replace the state by a snapshot that comes in parts.
 	Restore() SnapshotWriter
+}
+
+// Changes are what a slot changes besides what its operations do.
+type Changes struct {
+	Drop, Put      []*messages.SessionRecord // in this order
+	Configurations []*messages.Configuration // in place of the last ones; nil for no change
 }
 
 // SnapshotReader reads a snapshot from its start to its end.

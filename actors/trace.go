@@ -59,10 +59,10 @@ func (s *observedState) Execute(slot uint64, operations [][]byte) [][]byte {
 	return results
 }
 
-func (s *observedState) Commit(slot uint64, drop, put []*messages.SessionRecord) {
+func (s *observedState) Commit(slot uint64, c Changes) {
 	s.observe(Executed, &messages.Executed{Slot: slot, Operations: s.ran.Operations, Results: s.ran.Results})
 	s.ran.Operations, s.ran.Results = nil, nil
-	s.State.Commit(slot, drop, put)
+	s.State.Commit(slot, c)
 }
 
 func (s *observedState) Restore() SnapshotWriter {

@@ -21,7 +21,7 @@ type ReplicaView struct {
 func (r *Replica) View() ReplicaView {
 	v := ReplicaView{
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
-		Proposals: len(r.proposals), Decisions: len(r.decisions), Office: r.office,
+		Proposals: len(r.proposals), Decisions: len(r.decisions), Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
 	}
 	if len(r.reads.marks) > 0 {

@@ -25,6 +25,8 @@ var (
 	// ErrBusy is returned when too many calls wait for their answers already; the
 	// operation was not proposed.
 	ErrBusy = errors.New("cluster: too many requests in flight")
+	// ErrNotMember is returned while the node waits to be added to the cluster.
+	ErrNotMember = errors.New("cluster: this node is not a member yet")
 	// ErrSessionEnded is returned when another process runs as this member and began
 	// after this one; the operation was not executed and never will be.
 	ErrSessionEnded = errors.New("cluster: a later process of this member took its session over")
@@ -48,7 +50,7 @@ const (
 // sends them to the replica beside it, and hands out the answers. It is an actor, so
 // that replicas answer it as they would any other.
 type client struct {
-	id          uint32
+	id          uint32 // 0 until the cluster has given one to this member
 	incarnation uint64
 	member      string
 	limit       int // calls in flight
@@ -93,6 +95,13 @@ func newClient(id uint32, incarnation uint64, member string, limit int) *client 
 		id: id, incarnation: incarnation, member: member, limit: limit,
 		settled: 1, calls: make(map[uint64]*call),
 	}
+}
+
+// join makes the client one of the member with a number.
+func (c *client) join(id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.id = id
 }
 
 // clientActor is the actor of a client. What is in flight is the client's, and
@@ -144,9 +153,9 @@ func (c *client) wake() {
 	}
 }
 
-// propose has an operation executed once.
-func (c *client) propose(ctx context.Context, operation []byte) (Result, error) {
-	p, err := c.begin(operation)
+// propose has a command executed once. Whose it is, and its number, are filled in.
+func (c *client) propose(ctx context.Context, command *messages.Command) (Result, error) {
+	p, err := c.begin(command)
 	if err != nil {
 		return Result{}, err
 	}
@@ -167,11 +176,14 @@ func (c *client) propose(ctx context.Context, operation []byte) (Result, error) 
 	}
 }
 
-func (c *client) begin(operation []byte) (*call, error) {
+func (c *client) begin(command *messages.Command) (*call, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped != nil {
+	switch {
+	case c.stopped != nil:
 		return nil, c.stopped
+	case c.id == 0:
+		return nil, ErrNotMember
 	}
 	if len(c.calls) >= c.limit {
 		return nil, ErrBusy
@@ -180,13 +192,8 @@ func (c *client) begin(operation []byte) (*call, error) {
 	for c.settled < c.sequence && c.calls[c.settled] == nil {
 		c.settled++
 	}
-	p := &call{
-		command: &messages.Command{
-			Client: c.id, Incarnation: c.incarnation, Sequence: c.sequence, Settled: c.settled, Operation: operation,
-		},
-		sent: time.Now(),
-		done: make(chan *messages.Answer, 1),
-	}
+	command.Client, command.Incarnation, command.Sequence, command.Settled = c.id, c.incarnation, c.sequence, c.settled
+	p := &call{command: command, sent: time.Now(), done: make(chan *messages.Answer, 1)}
 	c.calls[c.sequence] = p
 	c.fresh = append(c.fresh, p.command)
 	c.wake()

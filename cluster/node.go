@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime"
@@ -34,9 +33,7 @@ func StateDir(dataDir string) string { return filepath.Join(dataDir, stateDir) }
 // Node is a running member of a cluster.
 type Node struct {
 	options   Options
-	config    actors.Configuration
-	me        actors.Member
-	identity  *messages.Identity
+	identity  *messages.Identity // as it was at the start
 	machine   DurableStateMachine
 	journal   journal.Journal
 	system    *actor.ActorSystem
@@ -51,6 +48,7 @@ type Node struct {
 	mu   sync.Mutex
 	ends bool
 	err  error
+	run  []actors.Configuration // those in force, oldest first; none before it is added
 }
 
 // Start starts a node. It returns as soon as the node listens; the node takes part
@@ -75,9 +73,8 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	o := n.options
-	n.config = o.configuration()
-	n.me, _ = n.config.Named(o.Member)
-	if n.identity, err = openIdentity(o.DataDir, o.Cluster, n.me.ID, n.me.Name); err != nil {
+	me, _ := o.configuration().Named(o.Member)
+	if n.identity, err = openIdentity(o.DataDir, o.Cluster, me.ID, o.Member); err != nil {
 		return err
 	}
 	if n.machine == nil {
@@ -95,8 +92,9 @@ func (n *Node) open() (err error) {
 			return fmt.Errorf("cluster: %w", err)
 		}
 	}
+	n.recall()
 	n.observeOpened()
-	n.client = newClient(n.me.ID, n.identity.Incarnation, n.me.Name, o.Protocol.InFlight)
+	n.client = newClient(n.identity.Member, n.identity.Incarnation, o.Member, o.Protocol.InFlight)
 	return n.openNetwork()
 }
 
@@ -105,9 +103,9 @@ func (n *Node) observeOpened() {
 	if n.options.Observe == nil {
 		return
 	}
-	n.options.Observe(actors.Event{Kind: actors.Opened, Self: actors.Addr(n.me.Name), Message: &messages.Opened{
-		Cluster: n.identity.Cluster, Member: n.me.ID, Disk: n.identity.Disk, Incarnation: n.identity.Incarnation,
-		Window: uint64(n.options.Protocol.Window), Executed: n.machine.Executed(), Configuration: n.config.Proto(),
+	n.options.Observe(actors.Event{Kind: actors.Opened, Self: actors.Addr(n.options.Member), Message: &messages.Opened{
+		Cluster: n.identity.Cluster, Member: n.identity.Member, Disk: n.identity.Disk, Incarnation: n.identity.Incarnation,
+		Executed: n.machine.Executed(), Configurations: protosOf(n.epochs()),
 	}})
 }
 
@@ -124,13 +122,10 @@ func (n *Node) closeStorage() error {
 
 func (n *Node) openNetwork() (err error) {
 	o := n.options
-	peers := make(map[string]string)
-	for _, m := range o.Members {
-		peers[m.Name] = m.Address
-	}
+	peers := n.peers()
 	n.system = transport.NewSystem(o.Logger.Named("actors"))
 	n.transport, err = transport.Start(n.system, transport.Options{
-		Listen: cmp.Or(o.Listen, peers[o.Member]), Member: o.Member, Peers: peers,
+		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers,
 		TLS: o.TLS, Link: o.Link, Logger: o.Logger.Named("transport"),
 	})
 	if err != nil {
@@ -138,7 +133,7 @@ func (n *Node) openNetwork() (err error) {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	n.tree, err = runtime.Start(runtime.Options{
-		System: n.system, Member: o.Member, Address: func(member string) string { return peers[member] },
+		System: n.system, Member: o.Member, Address: n.addressOf,
 		Journal: n.journal, Seed: n.identity.Disk + n.identity.Incarnation,
 		Failed: n.fail, Logger: o.Logger.Named("actors"), Observe: o.Observe,
 	})
@@ -148,68 +143,14 @@ func (n *Node) openNetwork() (err error) {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	n.client.send = n.tree.Send
-	door := n.doorkeeper()
+	door := &steward{
+		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), running: make(map[uint64]actors.Configuration),
+	}
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
-		runtime.Child{Name: "identity", Actor: func() actor.Actor { return door }},
+		runtime.Child{Name: "steward", Actor: func() actor.Actor { return door }},
 	)
 	return nil
-}
-
-func (n *Node) doorkeeper() *doorkeeper {
-	d := &doorkeeper{
-		dir: n.options.DataDir, id: n.identity, strange: make(map[actors.Addr]bool),
-		peers: len(n.config.Members) - 1, send: n.tree.Send, admitted: n.admit, refused: n.fail,
-	}
-	for _, m := range n.config.Members {
-		if m.ID != n.me.ID {
-			d.strange[identityAddr(m.Name)] = true
-		}
-	}
-	return d
-}
-
-// admit starts the roles.
-func (n *Node) admit() {
-	var roles []runtime.Child
-	if n.me.Acceptor {
-		roles = append(roles, runtime.Child{Name: "acceptor", Build: n.buildAcceptor})
-	}
-	if n.me.Leader {
-		roles = append(roles, runtime.Child{Name: "leader", Build: n.buildLeader})
-	}
-	n.tree.Grow(runtime.Child{Name: fmt.Sprintf("epoch-%d", n.config.Epoch), Children: roles})
-	if n.me.Replica {
-		n.tree.Grow(runtime.Child{Name: "replica", Build: n.buildReplica})
-	}
-}
-
-func (n *Node) buildAcceptor() actors.Role {
-	p := n.options.Protocol
-	return actors.NewAcceptor(actors.AcceptorOptions{
-		Configuration: n.config, ChunkBytes: p.ChunkBytes, RetainSlots: uint64(p.RetainSlots), RetainBytes: p.RetainBytes,
-	})
-}
-
-func (n *Node) buildLeader() actors.Role {
-	p := n.options.Protocol
-	return actors.NewLeader(actors.LeaderOptions{
-		ID: n.me.ID, Configuration: n.config, Window: uint64(p.Window), Tick: p.Ping, Timeout: p.Timeout, Resend: p.Resend,
-	})
-}
-
-func (n *Node) buildReplica() actors.Role {
-	p := n.options.Protocol
-	var s actors.State = &state{machine: n.machine, dir: n.options.DataDir}
-	if observe := n.options.Observe; observe != nil {
-		self := actors.ReplicaAddr(n.me.Name)
-		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
-	}
-	return actors.NewReplica(actors.ReplicaOptions{
-		ID: n.me.ID, Incarnation: n.identity.Incarnation, Configuration: n.config, State: s,
-		Window: uint64(p.Window), Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
-		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
-	})
 }
 
 // flush makes the state durable now and then, so that acceptors may forget what it
@@ -234,7 +175,7 @@ func (n *Node) flush() {
 			durable = max(durable, below)
 		}
 		// Again and again: the replica may have been restarted.
-		n.tree.Send(actors.ReplicaAddr(n.me.Name), &messages.Flushed{Below: durable})
+		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
 	}
 }
 
@@ -242,7 +183,7 @@ func (n *Node) flush() {
 // it here. When it returns an error, the errors of this package tell whether the
 // operation may still be executed.
 func (n *Node) Propose(ctx context.Context, operation []byte) (Result, error) {
-	return n.client.propose(ctx, operation)
+	return n.client.propose(ctx, &messages.Command{Operation: operation})
 }
 
 // Read answers a query from the state of this node, which has, by then, executed

@@ -17,6 +17,7 @@ type Member struct {
 	ID      uint32 // from 1; its number in ballots, never given to another
 	Name    string
 	Address string // where its peers reach it, as host:port
+	Client  string // where its clients reach it, as host:port; for those who ask
 
 	Replica, Leader, Acceptor bool
 }
@@ -24,10 +25,15 @@ type Member struct {
 // Options are what a node needs to know. Cluster, Member, Members, DataDir and
 // Machine are required.
 type Options struct {
-	Cluster string   // its name; nodes of different clusters refuse each other
-	Member  string   // which of Members this node is
-	Members []Member // the same on all nodes
-	Listen  string   // where this node listens for its peers; its own Address if empty
+	Cluster string // its name; nodes of different clusters refuse each other
+	Member  string // which of Members this node is
+	// Members are those of a new cluster, the same on all its nodes. Once a node has
+	// started, the cluster's own log says who they are. It is empty for a node that is
+	// to be added to a cluster: it waits until it is.
+	Members []Member
+	Address string   // where this node is reached by its peers, as host:port; its own of Members if empty
+	Join    []string // where some members are reached; for a node that is to be added
+	Listen  string   // where this node listens for its peers; Address if empty
 	DataDir string
 	Machine StateMachine
 	TLS     *tls.Config // between peers, both ways; nil is plaintext
@@ -43,8 +49,8 @@ type Options struct {
 	Logger  hclog.Logger
 }
 
-// Protocol holds the settings of the protocol. They may differ between nodes, but
-// for Window.
+// Protocol holds the settings of the protocol. They may differ between nodes; Window
+// is that of a new cluster and part of its configuration from then on.
 type Protocol struct {
 	Window        int // slots that a replica may propose beyond the last one it executed
 	Pipeline      int // of those, proposed and not decided; at most Window
@@ -82,10 +88,12 @@ func DefaultProtocol() Protocol {
 
 // configuration translates the members into the protocol's words.
 func (o *Options) configuration() actors.Configuration {
-	c := actors.Configuration{Epoch: 1}
+	c := actors.Configuration{Epoch: 1, First: 1, Window: uint64(o.Protocol.Window)}
 	for _, m := range o.Members {
+		c.LastID = max(c.LastID, m.ID)
 		c.Members = append(c.Members, actors.Member{
 			ID: m.ID, Name: m.Name, Replica: m.Replica, Leader: m.Leader, Acceptor: m.Acceptor,
+			Peer: m.Address, Client: m.Client,
 		})
 	}
 	return c
@@ -99,25 +107,23 @@ func (o *Options) check() error {
 	if o.Protocol == (Protocol{}) {
 		o.Protocol = DefaultProtocol()
 	}
-	me, ok := o.configuration().Named(o.Member)
+	_, named := o.configuration().Named(o.Member)
 	switch {
 	case o.Machine == nil:
 		return errors.New("cluster: options: Machine is missing")
 	case o.DataDir == "":
 		return errors.New("cluster: options: DataDir is missing")
-	case !ok:
+	case len(o.Members) > 0 && !named:
 		return fmt.Errorf("cluster: options: %q is none of the %d members", o.Member, len(o.Members))
-	case me.ID == 0:
-		return fmt.Errorf("cluster: options: member %q has no ID; members are numbered from 1", o.Member)
+	case len(o.Members) == 0 && (len(o.Join) == 0 || o.Address == ""):
+		return errors.New("cluster: options: without Members, Join and Address say where the cluster and this node are reached")
 	case o.Protocol.Pipeline > o.Protocol.Window:
 		return fmt.Errorf("cluster: options: Pipeline %d is larger than Window %d", o.Protocol.Pipeline, o.Protocol.Window)
 	}
-	seen := make(map[uint32]string)
-	for _, m := range o.Members {
-		if other, dup := seen[m.ID]; dup {
-			return fmt.Errorf("cluster: options: members %q and %q both have ID %d", other, m.Name, m.ID)
+	if len(o.Members) > 0 {
+		if err := o.configuration().Check(); err != nil {
+			return fmt.Errorf("cluster: options: %w", err)
 		}
-		seen[m.ID] = m.Name
 	}
 	return nil
 }

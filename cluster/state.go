@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -35,12 +36,31 @@ func sessionKey(r *messages.SessionRecord) string {
 	return fmt.Sprintf("session/%d/%d", r.Client, r.Slot)
 }
 
+// epochsKey is where the state keeps its configurations.
+const epochsKey = "epochs"
+
+// Configurations lists those that the state knows of.
+func (s *state) Configurations() []*messages.Configuration {
+	records, err := s.machine.Records()
+	must("read the configurations", err)
+	i := slices.IndexFunc(records, func(r Record) bool { return r.Key == epochsKey })
+	if i < 0 {
+		return nil
+	}
+	e := &messages.Epochs{}
+	must("read the configurations", proto.Unmarshal(records[i].Value, e))
+	return e.Configurations
+}
+
 // Sessions lists the records of sessions.
 func (s *state) Sessions() []*messages.SessionRecord {
 	records, err := s.machine.Records()
 	must("read the sessions", err)
 	all := make([]*messages.SessionRecord, 0, len(records))
 	for _, r := range records {
+		if r.Key == epochsKey {
+			continue
+		}
 		rec := &messages.SessionRecord{}
 		if err := proto.Unmarshal(r.Value, rec); err != nil {
 			must("read the sessions", fmt.Errorf("record %q: %w", r.Key, err))
@@ -60,15 +80,20 @@ func (s *state) Execute(slot uint64, operations [][]byte) [][]byte {
 }
 
 // Commit makes the slot part of the state.
-func (s *state) Commit(slot uint64, drop, put []*messages.SessionRecord) {
-	records := make([]Record, 0, len(drop)+len(put))
-	for _, r := range drop {
+func (s *state) Commit(slot uint64, c actors.Changes) {
+	records := make([]Record, 0, len(c.Drop)+len(c.Put)+1)
+	for _, r := range c.Drop {
 		records = append(records, Record{Key: sessionKey(r)})
 	}
-	for _, r := range put {
+	for _, r := range c.Put {
 		b, err := proto.Marshal(r)
 		must("encode a session", err)
 		records = append(records, Record{Key: sessionKey(r), Value: b})
+	}
+	if c.Configurations != nil {
+		b, err := proto.Marshal(&messages.Epochs{Configurations: c.Configurations})
+		must("encode the configurations", err)
+		records = append(records, Record{Key: epochsKey, Value: b})
 	}
 	must("commit", s.machine.Commit(slot, records))
 }

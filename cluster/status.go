@@ -16,6 +16,8 @@ type Status struct {
 	Roles  []string // of replica, leader and acceptor
 	Ready  bool     // the roles of this member run, and it knows who is in office
 
+	Configuration actors.Configuration // the latest that the node knows of
+
 	Replica  actors.ReplicaView
 	Leader   actors.LeaderView
 	Acceptor actors.AcceptorView
@@ -42,24 +44,25 @@ const statusPatience = 500 * time.Millisecond
 
 // Status shows the node.
 func (n *Node) Status() Status {
+	c, me := n.Configuration(), n.me()
 	s := Status{
-		Member: n.me.Name, ID: n.me.ID, InFlight: n.client.inFlight(),
+		Member: n.options.Member, ID: me.ID, Configuration: c, InFlight: n.client.inFlight(),
 		Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}
-	if n.me.Replica {
+	if me.Replica {
 		s.Roles = append(s.Roles, "replica")
-		s.Replica = view[actors.ReplicaView](n, actors.ReplicaAddr(n.me.Name))
+		s.Replica = view[actors.ReplicaView](n, actors.ReplicaAddr(me.Name))
 	}
-	if n.me.Leader {
+	if me.Leader {
 		s.Roles = append(s.Roles, "leader")
-		s.Leader = view[actors.LeaderView](n, actors.LeaderAddr(n.me.Name, n.config.Epoch))
+		s.Leader = view[actors.LeaderView](n, actors.LeaderAddr(me.Name, c.Epoch))
 	}
-	if n.me.Acceptor {
+	if me.Acceptor {
 		s.Roles = append(s.Roles, "acceptor")
-		s.Acceptor = view[actors.AcceptorView](n, actors.AcceptorAddr(n.me.Name, n.config.Epoch))
+		s.Acceptor = view[actors.AcceptorView](n, actors.AcceptorAddr(me.Name, c.Epoch))
 	}
-	if m, ok := n.config.Member(s.Replica.Office.Leader); ok {
+	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
 	s.Ready = s.InOffice != ""

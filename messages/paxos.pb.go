@@ -100,11 +100,12 @@ func (x *Ballot) GetLeader() uint32 {
 // Command is ⟨κ, cid, op⟩. The same operation issued twice is two commands.
 type Command struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Client        uint32                 `protobuf:"varint,1,opt,name=client,proto3" json:"client,omitempty"`           // κ: the member at whose side the client speaks
-	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // κ, continued: counts the starts of that member's process
-	Sequence      uint64                 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`       // cid, from 1 in each incarnation
-	Settled       uint64                 `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`         // the client waits for no answer to a sequence below this
-	Operation     []byte                 `protobuf:"bytes,5,opt,name=operation,proto3" json:"operation,omitempty"`      // op
+	Client        uint32                 `protobuf:"varint,1,opt,name=client,proto3" json:"client,omitempty"`                    // κ: the member at whose side the client speaks
+	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`          // κ, continued: counts the starts of that member's process
+	Sequence      uint64                 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`                // cid, from 1 in each incarnation
+	Settled       uint64                 `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`                  // the client waits for no answer to a sequence below this
+	Operation     []byte                 `protobuf:"bytes,5,opt,name=operation,proto3" json:"operation,omitempty"`               // op
+	Configuration *Configuration         `protobuf:"bytes,6,opt,name=configuration,proto3,oneof" json:"configuration,omitempty"` // a reconfiguration, in place of op
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,6 +175,184 @@ func (x *Command) GetOperation() []byte {
 	return nil
 }
 
+func (x *Command) GetConfiguration() *Configuration {
+	if x != nil {
+		return x.Configuration
+	}
+	return nil
+}
+
+// Configuration is who takes part in the decisions of an epoch's slots. It is itself
+// decided, in a command of the epoch before, WINDOW slots ahead of its first.
+type Configuration struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`                 // from 1
+	First         uint64                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`                 // the first slot that it governs
+	Window        uint64                 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`               // WINDOW
+	LastId        uint32                 `protobuf:"varint,4,opt,name=last_id,json=lastId,proto3" json:"last_id,omitempty"` // the highest number that a member ever had
+	Members       []*Member              `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Configuration) Reset() {
+	*x = Configuration{}
+	mi := &file_messages_paxos_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Configuration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Configuration) ProtoMessage() {}
+
+func (x *Configuration) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_paxos_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
+func (*Configuration) Descriptor() ([]byte, []int) {
+	return file_messages_paxos_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Configuration) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Configuration) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Configuration) GetWindow() uint64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Configuration) GetLastId() uint32 {
+	if x != nil {
+		return x.LastId
+	}
+	return 0
+}
+
+func (x *Configuration) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// Member is a place where roles live.
+type Member struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // its number in ballots, from 1; never given to another
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Replica       bool                   `protobuf:"varint,3,opt,name=replica,proto3" json:"replica,omitempty"`
+	Leader        bool                   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Acceptor      bool                   `protobuf:"varint,5,opt,name=acceptor,proto3" json:"acceptor,omitempty"`
+	Peer          string                 `protobuf:"bytes,6,opt,name=peer,proto3" json:"peer,omitempty"`     // where its node hears the others, as host:port
+	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"` // where its clients reach it, as host:port
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_messages_paxos_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_paxos_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_messages_paxos_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Member) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Member) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Member) GetReplica() bool {
+	if x != nil {
+		return x.Replica
+	}
+	return false
+}
+
+func (x *Member) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *Member) GetAcceptor() bool {
+	if x != nil {
+		return x.Acceptor
+	}
+	return false
+}
+
+func (x *Member) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *Member) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
 // Decree is what a slot decides. The empty decree is the no-op. It is encoded
 // once, by the replica that proposes it, and travels as those bytes.
 type Decree struct {
@@ -185,7 +364,7 @@ type Decree struct {
 
 func (x *Decree) Reset() {
 	*x = Decree{}
-	mi := &file_messages_paxos_proto_msgTypes[2]
+	mi := &file_messages_paxos_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +376,7 @@ func (x *Decree) String() string {
 func (*Decree) ProtoMessage() {}
 
 func (x *Decree) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[2]
+	mi := &file_messages_paxos_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +389,7 @@ func (x *Decree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decree.ProtoReflect.Descriptor instead.
 func (*Decree) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{2}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Decree) GetCommands() []*Command {
@@ -232,7 +411,7 @@ type PValue struct {
 
 func (x *PValue) Reset() {
 	*x = PValue{}
-	mi := &file_messages_paxos_proto_msgTypes[3]
+	mi := &file_messages_paxos_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +423,7 @@ func (x *PValue) String() string {
 func (*PValue) ProtoMessage() {}
 
 func (x *PValue) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[3]
+	mi := &file_messages_paxos_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +436,7 @@ func (x *PValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PValue.ProtoReflect.Descriptor instead.
 func (*PValue) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{3}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PValue) GetBallot() *Ballot {
@@ -294,7 +473,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_messages_paxos_proto_msgTypes[4]
+	mi := &file_messages_paxos_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +485,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[4]
+	mi := &file_messages_paxos_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +498,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{4}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Request) GetFrom() string {
@@ -356,7 +535,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_messages_paxos_proto_msgTypes[5]
+	mi := &file_messages_paxos_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +547,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[5]
+	mi := &file_messages_paxos_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +560,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{5}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Response) GetFrom() string {
@@ -418,7 +597,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_messages_paxos_proto_msgTypes[6]
+	mi := &file_messages_paxos_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +609,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[6]
+	mi := &file_messages_paxos_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +622,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{6}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Answer) GetSequence() uint64 {
@@ -486,7 +665,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_paxos_proto_msgTypes[7]
+	mi := &file_messages_paxos_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +677,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[7]
+	mi := &file_messages_paxos_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +690,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{7}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Propose) GetFrom() string {
@@ -547,7 +726,7 @@ type P1A struct {
 
 func (x *P1A) Reset() {
 	*x = P1A{}
-	mi := &file_messages_paxos_proto_msgTypes[8]
+	mi := &file_messages_paxos_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +738,7 @@ func (x *P1A) String() string {
 func (*P1A) ProtoMessage() {}
 
 func (x *P1A) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[8]
+	mi := &file_messages_paxos_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +751,7 @@ func (x *P1A) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P1A.ProtoReflect.Descriptor instead.
 func (*P1A) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{8}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *P1A) GetFrom() string {
@@ -612,7 +791,7 @@ type P1B struct {
 
 func (x *P1B) Reset() {
 	*x = P1B{}
-	mi := &file_messages_paxos_proto_msgTypes[9]
+	mi := &file_messages_paxos_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +803,7 @@ func (x *P1B) String() string {
 func (*P1B) ProtoMessage() {}
 
 func (x *P1B) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[9]
+	mi := &file_messages_paxos_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +816,7 @@ func (x *P1B) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P1B.ProtoReflect.Descriptor instead.
 func (*P1B) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{9}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *P1B) GetFrom() string {
@@ -695,7 +874,7 @@ type Adopted struct {
 
 func (x *Adopted) Reset() {
 	*x = Adopted{}
-	mi := &file_messages_paxos_proto_msgTypes[10]
+	mi := &file_messages_paxos_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +886,7 @@ func (x *Adopted) String() string {
 func (*Adopted) ProtoMessage() {}
 
 func (x *Adopted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[10]
+	mi := &file_messages_paxos_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +899,7 @@ func (x *Adopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adopted.ProtoReflect.Descriptor instead.
 func (*Adopted) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{10}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Adopted) GetFrom() string {
@@ -762,7 +941,7 @@ type Preempted struct {
 
 func (x *Preempted) Reset() {
 	*x = Preempted{}
-	mi := &file_messages_paxos_proto_msgTypes[11]
+	mi := &file_messages_paxos_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +953,7 @@ func (x *Preempted) String() string {
 func (*Preempted) ProtoMessage() {}
 
 func (x *Preempted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[11]
+	mi := &file_messages_paxos_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +966,7 @@ func (x *Preempted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preempted.ProtoReflect.Descriptor instead.
 func (*Preempted) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{11}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Preempted) GetFrom() string {
@@ -815,7 +994,7 @@ type P2A struct {
 
 func (x *P2A) Reset() {
 	*x = P2A{}
-	mi := &file_messages_paxos_proto_msgTypes[12]
+	mi := &file_messages_paxos_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1006,7 @@ func (x *P2A) String() string {
 func (*P2A) ProtoMessage() {}
 
 func (x *P2A) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[12]
+	mi := &file_messages_paxos_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1019,7 @@ func (x *P2A) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P2A.ProtoReflect.Descriptor instead.
 func (*P2A) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{12}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *P2A) GetFrom() string {
@@ -870,7 +1049,7 @@ type P2B struct {
 
 func (x *P2B) Reset() {
 	*x = P2B{}
-	mi := &file_messages_paxos_proto_msgTypes[13]
+	mi := &file_messages_paxos_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1061,7 @@ func (x *P2B) String() string {
 func (*P2B) ProtoMessage() {}
 
 func (x *P2B) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[13]
+	mi := &file_messages_paxos_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1074,7 @@ func (x *P2B) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P2B.ProtoReflect.Descriptor instead.
 func (*P2B) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{13}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *P2B) GetFrom() string {
@@ -930,7 +1109,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_messages_paxos_proto_msgTypes[14]
+	mi := &file_messages_paxos_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1121,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[14]
+	mi := &file_messages_paxos_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1134,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{14}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decision) GetFrom() string {
@@ -979,13 +1158,29 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\x14messages/paxos.proto\x12\apmmc.v1\"6\n" +
 	"\x06Ballot\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\x04R\x05round\x12\x16\n" +
-	"\x06leader\x18\x02 \x01(\rR\x06leader\"\x97\x01\n" +
+	"\x06leader\x18\x02 \x01(\rR\x06leader\"\xec\x01\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\rR\x06client\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
 	"\asettled\x18\x04 \x01(\x04R\asettled\x12\x1c\n" +
-	"\toperation\x18\x05 \x01(\fR\toperation\"6\n" +
+	"\toperation\x18\x05 \x01(\fR\toperation\x12A\n" +
+	"\rconfiguration\x18\x06 \x01(\v2\x16.pmmc.v1.ConfigurationH\x00R\rconfiguration\x88\x01\x01B\x10\n" +
+	"\x0e_configuration\"\x97\x01\n" +
+	"\rConfiguration\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x16\n" +
+	"\x06window\x18\x03 \x01(\x04R\x06window\x12\x17\n" +
+	"\alast_id\x18\x04 \x01(\rR\x06lastId\x12)\n" +
+	"\amembers\x18\x05 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\"\xa6\x01\n" +
+	"\x06Member\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\areplica\x18\x03 \x01(\bR\areplica\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x1a\n" +
+	"\bacceptor\x18\x05 \x01(\bR\bacceptor\x12\x12\n" +
+	"\x04peer\x18\x06 \x01(\tR\x04peer\x12\x16\n" +
+	"\x06client\x18\a \x01(\tR\x06client\"6\n" +
 	"\x06Decree\x12,\n" +
 	"\bcommands\x18\x01 \x03(\v2\x10.pmmc.v1.CommandR\bcommands\"]\n" +
 	"\x06PValue\x12'\n" +
@@ -1051,43 +1246,47 @@ func file_messages_paxos_proto_rawDescGZIP() []byte {
 	return file_messages_paxos_proto_rawDescData
 }
 
-var file_messages_paxos_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_messages_paxos_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_messages_paxos_proto_goTypes = []any{
-	(*Ballot)(nil),    // 0: pmmc.v1.Ballot
-	(*Command)(nil),   // 1: pmmc.v1.Command
-	(*Decree)(nil),    // 2: pmmc.v1.Decree
-	(*PValue)(nil),    // 3: pmmc.v1.PValue
-	(*Request)(nil),   // 4: pmmc.v1.Request
-	(*Response)(nil),  // 5: pmmc.v1.Response
-	(*Answer)(nil),    // 6: pmmc.v1.Answer
-	(*Propose)(nil),   // 7: pmmc.v1.Propose
-	(*P1A)(nil),       // 8: pmmc.v1.P1a
-	(*P1B)(nil),       // 9: pmmc.v1.P1b
-	(*Adopted)(nil),   // 10: pmmc.v1.Adopted
-	(*Preempted)(nil), // 11: pmmc.v1.Preempted
-	(*P2A)(nil),       // 12: pmmc.v1.P2a
-	(*P2B)(nil),       // 13: pmmc.v1.P2b
-	(*Decision)(nil),  // 14: pmmc.v1.Decision
+	(*Ballot)(nil),        // 0: pmmc.v1.Ballot
+	(*Command)(nil),       // 1: pmmc.v1.Command
+	(*Configuration)(nil), // 2: pmmc.v1.Configuration
+	(*Member)(nil),        // 3: pmmc.v1.Member
+	(*Decree)(nil),        // 4: pmmc.v1.Decree
+	(*PValue)(nil),        // 5: pmmc.v1.PValue
+	(*Request)(nil),       // 6: pmmc.v1.Request
+	(*Response)(nil),      // 7: pmmc.v1.Response
+	(*Answer)(nil),        // 8: pmmc.v1.Answer
+	(*Propose)(nil),       // 9: pmmc.v1.Propose
+	(*P1A)(nil),           // 10: pmmc.v1.P1a
+	(*P1B)(nil),           // 11: pmmc.v1.P1b
+	(*Adopted)(nil),       // 12: pmmc.v1.Adopted
+	(*Preempted)(nil),     // 13: pmmc.v1.Preempted
+	(*P2A)(nil),           // 14: pmmc.v1.P2a
+	(*P2B)(nil),           // 15: pmmc.v1.P2b
+	(*Decision)(nil),      // 16: pmmc.v1.Decision
 }
 var file_messages_paxos_proto_depIdxs = []int32{
-	1,  // 0: pmmc.v1.Decree.commands:type_name -> pmmc.v1.Command
-	0,  // 1: pmmc.v1.PValue.ballot:type_name -> pmmc.v1.Ballot
-	1,  // 2: pmmc.v1.Request.commands:type_name -> pmmc.v1.Command
-	6,  // 3: pmmc.v1.Response.answers:type_name -> pmmc.v1.Answer
-	0,  // 4: pmmc.v1.P1a.ballot:type_name -> pmmc.v1.Ballot
-	0,  // 5: pmmc.v1.P1b.ballot:type_name -> pmmc.v1.Ballot
-	3,  // 6: pmmc.v1.P1b.accepted:type_name -> pmmc.v1.PValue
-	0,  // 7: pmmc.v1.Adopted.ballot:type_name -> pmmc.v1.Ballot
-	3,  // 8: pmmc.v1.Adopted.accepted:type_name -> pmmc.v1.PValue
-	0,  // 9: pmmc.v1.Preempted.ballot:type_name -> pmmc.v1.Ballot
-	3,  // 10: pmmc.v1.P2a.pvalue:type_name -> pmmc.v1.PValue
-	0,  // 11: pmmc.v1.P2b.ballot:type_name -> pmmc.v1.Ballot
-	3,  // 12: pmmc.v1.Decision.pvalue:type_name -> pmmc.v1.PValue
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	2,  // 0: pmmc.v1.Command.configuration:type_name -> pmmc.v1.Configuration
+	3,  // 1: pmmc.v1.Configuration.members:type_name -> pmmc.v1.Member
+	1,  // 2: pmmc.v1.Decree.commands:type_name -> pmmc.v1.Command
+	0,  // 3: pmmc.v1.PValue.ballot:type_name -> pmmc.v1.Ballot
+	1,  // 4: pmmc.v1.Request.commands:type_name -> pmmc.v1.Command
+	8,  // 5: pmmc.v1.Response.answers:type_name -> pmmc.v1.Answer
+	0,  // 6: pmmc.v1.P1a.ballot:type_name -> pmmc.v1.Ballot
+	0,  // 7: pmmc.v1.P1b.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 8: pmmc.v1.P1b.accepted:type_name -> pmmc.v1.PValue
+	0,  // 9: pmmc.v1.Adopted.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 10: pmmc.v1.Adopted.accepted:type_name -> pmmc.v1.PValue
+	0,  // 11: pmmc.v1.Preempted.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 12: pmmc.v1.P2a.pvalue:type_name -> pmmc.v1.PValue
+	0,  // 13: pmmc.v1.P2b.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 14: pmmc.v1.Decision.pvalue:type_name -> pmmc.v1.PValue
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_messages_paxos_proto_init() }
@@ -1095,13 +1294,14 @@ func file_messages_paxos_proto_init() {
 	if File_messages_paxos_proto != nil {
 		return
 	}
+	file_messages_paxos_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_paxos_proto_rawDesc), len(file_messages_paxos_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -405,6 +405,7 @@ type Office struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"` // ⊥: nobody is known to be
+	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`  // of the leader's configuration
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +452,13 @@ func (x *Office) GetBallot() *Ballot {
 		return x.Ballot
 	}
 	return nil
+}
+
+func (x *Office) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // ReadRequest asks the leader in office up to which slot a replica must have
@@ -1190,6 +1198,69 @@ func (x *Welcome) GetRefusal() string {
 	return ""
 }
 
+// Configured tells a node which configurations govern unfinished slots, oldest
+// first: what it has to run, and where the others are. Replica → the steward of each
+// member's node.
+type Configured struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	From           string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Configurations []*Configuration       `protobuf:"bytes,2,rep,name=configurations,proto3" json:"configurations,omitempty"`
+	Heir           uint32                 `protobuf:"varint,3,opt,name=heir,proto3" json:"heir,omitempty"` // whose leader runs first in the last one
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Configured) Reset() {
+	*x = Configured{}
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Configured) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Configured) ProtoMessage() {}
+
+func (x *Configured) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Configured.ProtoReflect.Descriptor instead.
+func (*Configured) Descriptor() ([]byte, []int) {
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Configured) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Configured) GetConfigurations() []*Configuration {
+	if x != nil {
+		return x.Configurations
+	}
+	return nil
+}
+
+func (x *Configured) GetHeir() uint32 {
+	if x != nil {
+		return x.Heir
+	}
+	return 0
+}
+
 // Flushed tells a replica that its state is on disk for all slots below. It
 // never leaves the node.
 type Flushed struct {
@@ -1201,7 +1272,7 @@ type Flushed struct {
 
 func (x *Flushed) Reset() {
 	*x = Flushed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1284,7 @@ func (x *Flushed) String() string {
 func (*Flushed) ProtoMessage() {}
 
 func (x *Flushed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1297,7 @@ func (x *Flushed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flushed.ProtoReflect.Descriptor instead.
 func (*Flushed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Flushed) GetBelow() uint64 {
@@ -1246,7 +1317,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1329,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1342,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Tick) GetGeneration() uint64 {
@@ -1308,10 +1379,11 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\tConfirmed\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"E\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"[\n" +
 	"\x06Office\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
-	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"9\n" +
+	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"9\n" +
 	"\vReadRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"J\n" +
@@ -1359,7 +1431,12 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\aWelcome\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04disk\x18\x02 \x01(\x06R\x04disk\x12\x18\n" +
-	"\arefusal\x18\x03 \x01(\tR\arefusal\"\x1f\n" +
+	"\arefusal\x18\x03 \x01(\tR\arefusal\"t\n" +
+	"\n" +
+	"Configured\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12>\n" +
+	"\x0econfigurations\x18\x02 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x12\n" +
+	"\x04heir\x18\x03 \x01(\rR\x04heir\"\x1f\n" +
 	"\aFlushed\x12\x14\n" +
 	"\x05below\x18\x01 \x01(\x04R\x05below\"&\n" +
 	"\x04Tick\x12\x1e\n" +
@@ -1379,7 +1456,7 @@ func file_messages_pragmatics_proto_rawDescGZIP() []byte {
 	return file_messages_pragmatics_proto_rawDescData
 }
 
-var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_messages_pragmatics_proto_goTypes = []any{
 	(*Ping)(nil),            // 0: pmmc.v1.Ping
 	(*Pong)(nil),            // 1: pmmc.v1.Pong
@@ -1400,24 +1477,27 @@ var file_messages_pragmatics_proto_goTypes = []any{
 	(*SnapshotChunk)(nil),   // 16: pmmc.v1.SnapshotChunk
 	(*Hello)(nil),           // 17: pmmc.v1.Hello
 	(*Welcome)(nil),         // 18: pmmc.v1.Welcome
-	(*Flushed)(nil),         // 19: pmmc.v1.Flushed
-	(*Tick)(nil),            // 20: pmmc.v1.Tick
-	(*Ballot)(nil),          // 21: pmmc.v1.Ballot
-	(*PValue)(nil),          // 22: pmmc.v1.PValue
+	(*Configured)(nil),      // 19: pmmc.v1.Configured
+	(*Flushed)(nil),         // 20: pmmc.v1.Flushed
+	(*Tick)(nil),            // 21: pmmc.v1.Tick
+	(*Ballot)(nil),          // 22: pmmc.v1.Ballot
+	(*PValue)(nil),          // 23: pmmc.v1.PValue
+	(*Configuration)(nil),   // 24: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
-	21, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
-	21, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
-	21, // 2: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
-	21, // 3: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
-	21, // 4: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
-	22, // 5: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
-	22, // 6: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	22, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
+	22, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
+	22, // 2: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
+	22, // 3: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
+	22, // 4: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
+	23, // 5: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
+	23, // 6: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
+	24, // 7: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_messages_pragmatics_proto_init() }
@@ -1432,7 +1512,7 @@ func file_messages_pragmatics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_pragmatics_proto_rawDesc), len(file_messages_pragmatics_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

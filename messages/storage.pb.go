@@ -364,23 +364,70 @@ func (x *SessionRecord) GetAnswers() []*Answer {
 	return nil
 }
 
+// Epochs are the configurations that a state knows of, oldest first: the one of the
+// last slot executed in it, and those after. Replicated state.
+type Epochs struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Configurations []*Configuration       `protobuf:"bytes,1,rep,name=configurations,proto3" json:"configurations,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Epochs) Reset() {
+	*x = Epochs{}
+	mi := &file_messages_storage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Epochs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Epochs) ProtoMessage() {}
+
+func (x *Epochs) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_storage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Epochs.ProtoReflect.Descriptor instead.
+func (*Epochs) Descriptor() ([]byte, []int) {
+	return file_messages_storage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Epochs) GetConfigurations() []*Configuration {
+	if x != nil {
+		return x.Configurations
+	}
+	return nil
+}
+
 // Identity says whose data directory this is (S11).
 type Identity struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Member        uint32                 `protobuf:"varint,2,opt,name=member,proto3" json:"member,omitempty"`
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Disk          uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"`                                                                            // drawn once, when the directory was made
-	Incarnation   uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`                                                               // how often a node was started on it
-	Seen          map[uint32]uint64      `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the disks of the other members, as far as met
-	Admitted      bool                   `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`                                                                     // a majority knew of no other disk of this member
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Cluster        string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Member         uint32                 `protobuf:"varint,2,opt,name=member,proto3" json:"member,omitempty"`
+	Name           string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Disk           uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"`                                                                            // drawn once, when the directory was made
+	Incarnation    uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`                                                               // how often a node was started on it
+	Seen           map[uint32]uint64      `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the disks of the other members, as far as met
+	Admitted       bool                   `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`                                                                     // a majority knew of no other disk of this member
+	Configurations []*Configuration       `protobuf:"bytes,8,rep,name=configurations,proto3" json:"configurations,omitempty"`                                                          // that this node was last told to run
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_messages_storage_proto_msgTypes[4]
+	mi := &file_messages_storage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +439,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_storage_proto_msgTypes[4]
+	mi := &file_messages_storage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +452,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_messages_storage_proto_rawDescGZIP(), []int{4}
+	return file_messages_storage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Identity) GetCluster() string {
@@ -457,6 +504,13 @@ func (x *Identity) GetAdmitted() bool {
 	return false
 }
 
+func (x *Identity) GetConfigurations() []*Configuration {
+	if x != nil {
+		return x.Configurations
+	}
+	return nil
+}
+
 // StateFile begins the file, or the snapshot, of a state machine that does not keep
 // itself on disk. The machine's own snapshot follows, then the CRC-32C of all.
 type StateFile struct {
@@ -469,7 +523,7 @@ type StateFile struct {
 
 func (x *StateFile) Reset() {
 	*x = StateFile{}
-	mi := &file_messages_storage_proto_msgTypes[5]
+	mi := &file_messages_storage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +535,7 @@ func (x *StateFile) String() string {
 func (*StateFile) ProtoMessage() {}
 
 func (x *StateFile) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_storage_proto_msgTypes[5]
+	mi := &file_messages_storage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +548,7 @@ func (x *StateFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateFile.ProtoReflect.Descriptor instead.
 func (*StateFile) Descriptor() ([]byte, []int) {
-	return file_messages_storage_proto_rawDescGZIP(), []int{5}
+	return file_messages_storage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StateFile) GetExecuted() uint64 {
@@ -540,7 +594,9 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\x04R\x04slot\x12\x18\n" +
 	"\asettled\x18\x04 \x01(\x04R\asettled\x12)\n" +
-	"\aanswers\x18\x05 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"\x8c\x02\n" +
+	"\aanswers\x18\x05 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"H\n" +
+	"\x06Epochs\x12>\n" +
+	"\x0econfigurations\x18\x01 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\"\xcc\x02\n" +
 	"\bIdentity\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\rR\x06member\x12\x12\n" +
@@ -548,7 +604,8 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\x04disk\x18\x04 \x01(\x06R\x04disk\x12 \n" +
 	"\vincarnation\x18\x05 \x01(\x04R\vincarnation\x12/\n" +
 	"\x04seen\x18\x06 \x03(\v2\x1b.pmmc.v1.Identity.SeenEntryR\x04seen\x12\x1a\n" +
-	"\badmitted\x18\a \x01(\bR\badmitted\x1a7\n" +
+	"\badmitted\x18\a \x01(\bR\badmitted\x12>\n" +
+	"\x0econfigurations\x18\b \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x1a7\n" +
 	"\tSeenEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\"\x9e\x01\n" +
@@ -571,35 +628,39 @@ func file_messages_storage_proto_rawDescGZIP() []byte {
 	return file_messages_storage_proto_rawDescData
 }
 
-var file_messages_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_messages_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_messages_storage_proto_goTypes = []any{
 	(*Record)(nil),        // 0: pmmc.v1.Record
 	(*DecidedRun)(nil),    // 1: pmmc.v1.DecidedRun
 	(*Checkpoint)(nil),    // 2: pmmc.v1.Checkpoint
 	(*SessionRecord)(nil), // 3: pmmc.v1.SessionRecord
-	(*Identity)(nil),      // 4: pmmc.v1.Identity
-	(*StateFile)(nil),     // 5: pmmc.v1.StateFile
-	nil,                   // 6: pmmc.v1.Identity.SeenEntry
-	nil,                   // 7: pmmc.v1.StateFile.RecordsEntry
-	(*Ballot)(nil),        // 8: pmmc.v1.Ballot
-	(*PValue)(nil),        // 9: pmmc.v1.PValue
-	(*Answer)(nil),        // 10: pmmc.v1.Answer
+	(*Epochs)(nil),        // 4: pmmc.v1.Epochs
+	(*Identity)(nil),      // 5: pmmc.v1.Identity
+	(*StateFile)(nil),     // 6: pmmc.v1.StateFile
+	nil,                   // 7: pmmc.v1.Identity.SeenEntry
+	nil,                   // 8: pmmc.v1.StateFile.RecordsEntry
+	(*Ballot)(nil),        // 9: pmmc.v1.Ballot
+	(*PValue)(nil),        // 10: pmmc.v1.PValue
+	(*Answer)(nil),        // 11: pmmc.v1.Answer
+	(*Configuration)(nil), // 12: pmmc.v1.Configuration
 }
 var file_messages_storage_proto_depIdxs = []int32{
-	8,  // 0: pmmc.v1.Record.ballot:type_name -> pmmc.v1.Ballot
-	9,  // 1: pmmc.v1.Record.pvalue:type_name -> pmmc.v1.PValue
+	9,  // 0: pmmc.v1.Record.ballot:type_name -> pmmc.v1.Ballot
+	10, // 1: pmmc.v1.Record.pvalue:type_name -> pmmc.v1.PValue
 	1,  // 2: pmmc.v1.Record.decided:type_name -> pmmc.v1.DecidedRun
 	2,  // 3: pmmc.v1.Record.checkpoint:type_name -> pmmc.v1.Checkpoint
-	8,  // 4: pmmc.v1.DecidedRun.ballot:type_name -> pmmc.v1.Ballot
+	9,  // 4: pmmc.v1.DecidedRun.ballot:type_name -> pmmc.v1.Ballot
 	0,  // 5: pmmc.v1.Checkpoint.records:type_name -> pmmc.v1.Record
-	10, // 6: pmmc.v1.SessionRecord.answers:type_name -> pmmc.v1.Answer
-	6,  // 7: pmmc.v1.Identity.seen:type_name -> pmmc.v1.Identity.SeenEntry
-	7,  // 8: pmmc.v1.StateFile.records:type_name -> pmmc.v1.StateFile.RecordsEntry
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 6: pmmc.v1.SessionRecord.answers:type_name -> pmmc.v1.Answer
+	12, // 7: pmmc.v1.Epochs.configurations:type_name -> pmmc.v1.Configuration
+	7,  // 8: pmmc.v1.Identity.seen:type_name -> pmmc.v1.Identity.SeenEntry
+	12, // 9: pmmc.v1.Identity.configurations:type_name -> pmmc.v1.Configuration
+	8,  // 10: pmmc.v1.StateFile.records:type_name -> pmmc.v1.StateFile.RecordsEntry
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_messages_storage_proto_init() }
@@ -622,7 +683,7 @@ func file_messages_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_storage_proto_rawDesc), len(file_messages_storage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

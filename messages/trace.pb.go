@@ -113,16 +113,15 @@ func (x *Event) GetMessage() *anypb.Any {
 
 // Opened says that the process of a node began, on what its disk held.
 type Opened struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Member        uint32                 `protobuf:"varint,2,opt,name=member,proto3" json:"member,omitempty"`
-	Disk          uint64                 `protobuf:"fixed64,3,opt,name=disk,proto3" json:"disk,omitempty"`
-	Incarnation   uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Window        uint64                 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"`     // WINDOW
-	Executed      uint64                 `protobuf:"varint,6,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are in its state, and on disk
-	Configuration *Configuration         `protobuf:"bytes,7,opt,name=configuration,proto3" json:"configuration,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Cluster        string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Member         uint32                 `protobuf:"varint,2,opt,name=member,proto3" json:"member,omitempty"`
+	Disk           uint64                 `protobuf:"fixed64,3,opt,name=disk,proto3" json:"disk,omitempty"`
+	Incarnation    uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Executed       uint64                 `protobuf:"varint,5,opt,name=executed,proto3" json:"executed,omitempty"`            // slots below this are in its state, and on disk
+	Configurations []*Configuration       `protobuf:"bytes,6,rep,name=configurations,proto3" json:"configurations,omitempty"` // in force, as far as the node knows
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Opened) Reset() {
@@ -183,13 +182,6 @@ func (x *Opened) GetIncarnation() uint64 {
 	return 0
 }
 
-func (x *Opened) GetWindow() uint64 {
-	if x != nil {
-		return x.Window
-	}
-	return 0
-}
-
 func (x *Opened) GetExecuted() uint64 {
 	if x != nil {
 		return x.Executed
@@ -197,141 +189,11 @@ func (x *Opened) GetExecuted() uint64 {
 	return 0
 }
 
-func (x *Opened) GetConfiguration() *Configuration {
+func (x *Opened) GetConfigurations() []*Configuration {
 	if x != nil {
-		return x.Configuration
+		return x.Configurations
 	}
 	return nil
-}
-
-// Configuration is who takes part in the decisions of an epoch's slots.
-type Configuration struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Members       []*Member              `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Configuration) Reset() {
-	*x = Configuration{}
-	mi := &file_messages_trace_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Configuration) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Configuration) ProtoMessage() {}
-
-func (x *Configuration) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_trace_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
-func (*Configuration) Descriptor() ([]byte, []int) {
-	return file_messages_trace_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Configuration) GetEpoch() uint64 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
-}
-
-func (x *Configuration) GetMembers() []*Member {
-	if x != nil {
-		return x.Members
-	}
-	return nil
-}
-
-// Member is a place where roles live.
-type Member struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // its number in ballots, from 1; never given to another
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Replica       bool                   `protobuf:"varint,3,opt,name=replica,proto3" json:"replica,omitempty"`
-	Leader        bool                   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
-	Acceptor      bool                   `protobuf:"varint,5,opt,name=acceptor,proto3" json:"acceptor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Member) Reset() {
-	*x = Member{}
-	mi := &file_messages_trace_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Member) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Member) ProtoMessage() {}
-
-func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_trace_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Member.ProtoReflect.Descriptor instead.
-func (*Member) Descriptor() ([]byte, []int) {
-	return file_messages_trace_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Member) GetId() uint32 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
-}
-
-func (x *Member) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Member) GetReplica() bool {
-	if x != nil {
-		return x.Replica
-	}
-	return false
-}
-
-func (x *Member) GetLeader() bool {
-	if x != nil {
-		return x.Leader
-	}
-	return false
-}
-
-func (x *Member) GetAcceptor() bool {
-	if x != nil {
-		return x.Acceptor
-	}
-	return false
 }
 
 // Executed says what a replica's state did with a slot. Operations and results are
@@ -347,7 +209,7 @@ type Executed struct {
 
 func (x *Executed) Reset() {
 	*x = Executed{}
-	mi := &file_messages_trace_proto_msgTypes[4]
+	mi := &file_messages_trace_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +221,7 @@ func (x *Executed) String() string {
 func (*Executed) ProtoMessage() {}
 
 func (x *Executed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_trace_proto_msgTypes[4]
+	mi := &file_messages_trace_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +234,7 @@ func (x *Executed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Executed.ProtoReflect.Descriptor instead.
 func (*Executed) Descriptor() ([]byte, []int) {
-	return file_messages_trace_proto_rawDescGZIP(), []int{4}
+	return file_messages_trace_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Executed) GetSlot() uint64 {
@@ -406,7 +268,7 @@ type Installed struct {
 
 func (x *Installed) Reset() {
 	*x = Installed{}
-	mi := &file_messages_trace_proto_msgTypes[5]
+	mi := &file_messages_trace_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +280,7 @@ func (x *Installed) String() string {
 func (*Installed) ProtoMessage() {}
 
 func (x *Installed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_trace_proto_msgTypes[5]
+	mi := &file_messages_trace_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +293,7 @@ func (x *Installed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Installed.ProtoReflect.Descriptor instead.
 func (*Installed) Descriptor() ([]byte, []int) {
-	return file_messages_trace_proto_rawDescGZIP(), []int{5}
+	return file_messages_trace_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Installed) GetExecuted() uint64 {
@@ -445,31 +307,21 @@ var File_messages_trace_proto protoreflect.FileDescriptor
 
 const file_messages_trace_proto_rawDesc = "" +
 	"\n" +
-	"\x14messages/trace.proto\x12\apmmc.v1\x1a\x19google/protobuf/any.proto\"\x9f\x01\n" +
+	"\x14messages/trace.proto\x12\apmmc.v1\x1a\x19google/protobuf/any.proto\x1a\x14messages/paxos.proto\"\x9f\x01\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04self\x18\x02 \x01(\tR\x04self\x12\x12\n" +
 	"\x04life\x18\x03 \x01(\x04R\x04life\x12\x12\n" +
 	"\x04peer\x18\x04 \x01(\tR\x04peer\x12\x16\n" +
 	"\x06number\x18\x05 \x01(\x04R\x06number\x12.\n" +
-	"\amessage\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\amessage\"\xe2\x01\n" +
+	"\amessage\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\amessage\"\xcc\x01\n" +
 	"\x06Opened\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\rR\x06member\x12\x12\n" +
 	"\x04disk\x18\x03 \x01(\x06R\x04disk\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x16\n" +
-	"\x06window\x18\x05 \x01(\x04R\x06window\x12\x1a\n" +
-	"\bexecuted\x18\x06 \x01(\x04R\bexecuted\x12<\n" +
-	"\rconfiguration\x18\a \x01(\v2\x16.pmmc.v1.ConfigurationR\rconfiguration\"P\n" +
-	"\rConfiguration\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12)\n" +
-	"\amembers\x18\x02 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\"z\n" +
-	"\x06Member\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
-	"\areplica\x18\x03 \x01(\bR\areplica\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x1a\n" +
-	"\bacceptor\x18\x05 \x01(\bR\bacceptor\"X\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x1a\n" +
+	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\x12>\n" +
+	"\x0econfigurations\x18\x06 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\"X\n" +
 	"\bExecuted\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\x04R\x04slot\x12\x1e\n" +
 	"\n" +
@@ -491,25 +343,23 @@ func file_messages_trace_proto_rawDescGZIP() []byte {
 	return file_messages_trace_proto_rawDescData
 }
 
-var file_messages_trace_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_messages_trace_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_messages_trace_proto_goTypes = []any{
 	(*Event)(nil),         // 0: pmmc.v1.Event
 	(*Opened)(nil),        // 1: pmmc.v1.Opened
-	(*Configuration)(nil), // 2: pmmc.v1.Configuration
-	(*Member)(nil),        // 3: pmmc.v1.Member
-	(*Executed)(nil),      // 4: pmmc.v1.Executed
-	(*Installed)(nil),     // 5: pmmc.v1.Installed
-	(*anypb.Any)(nil),     // 6: google.protobuf.Any
+	(*Executed)(nil),      // 2: pmmc.v1.Executed
+	(*Installed)(nil),     // 3: pmmc.v1.Installed
+	(*anypb.Any)(nil),     // 4: google.protobuf.Any
+	(*Configuration)(nil), // 5: pmmc.v1.Configuration
 }
 var file_messages_trace_proto_depIdxs = []int32{
-	6, // 0: pmmc.v1.Event.message:type_name -> google.protobuf.Any
-	2, // 1: pmmc.v1.Opened.configuration:type_name -> pmmc.v1.Configuration
-	3, // 2: pmmc.v1.Configuration.members:type_name -> pmmc.v1.Member
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: pmmc.v1.Event.message:type_name -> google.protobuf.Any
+	5, // 1: pmmc.v1.Opened.configurations:type_name -> pmmc.v1.Configuration
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_messages_trace_proto_init() }
@@ -517,13 +367,14 @@ func file_messages_trace_proto_init() {
 	if File_messages_trace_proto != nil {
 		return
 	}
+	file_messages_paxos_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_trace_proto_rawDesc), len(file_messages_trace_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -160,11 +160,17 @@ func (n *Node) PID(a actors.Addr) *actor.PID {
 	return pid
 }
 
+// Moved forgets where members are: Address has changed.
+func (n *Node) Moved() { n.pids.Clear() }
+
 // Send sends a message to a role, from outside of any.
 func (n *Node) Send(to actors.Addr, m proto.Message) { n.System.Root.Send(n.PID(to), m) }
 
 // Stop ends an actor and those below it, and waits for them.
 func (n *Node) Stop(a actors.Addr) error { return n.stop(n.PID(a)) }
+
+// End begins to end an actor and those below it.
+func (n *Node) End(a actors.Addr) { n.System.Root.Stop(n.PID(a)) }
 
 // StopAll ends all actors of the node and waits for them.
 func (n *Node) StopAll() error { return n.stop(n.root) }

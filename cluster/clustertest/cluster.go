@@ -5,6 +5,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -55,7 +56,9 @@ type Node struct {
 	cluster       *Cluster
 	dir           string
 	memory        *journal.Memory
-	client        string // where its gateway serves, the same after each restart
+	address       string // where its peers reach it …
+	client        string // … and where its gateway serves, the same after each restart
+	joins         bool   // it is not of the first configuration
 	gateway       *gateway.Gateway
 }
 
@@ -84,7 +87,7 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 		c.members = append(c.members, cluster.Member{
 			ID: uint32(i + 1), Name: name, Address: address, Replica: true, Leader: true, Acceptor: true,
 		})
-		c.nodes[name] = &Node{Name: name, cluster: c, dir: t.TempDir(), memory: journal.NewMemory(nil), client: addresses[n+i]}
+		c.nodes[name] = c.newNode(name, address, addresses[n+i])
 	}
 	t.Cleanup(c.end)
 	for _, node := range c.Nodes() {
@@ -92,6 +95,47 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 	}
 	c.WaitReady()
 	return c
+}
+
+func (c *Cluster) newNode(name, address, client string) *Node {
+	return &Node{Name: name, cluster: c, dir: c.t.TempDir(), memory: journal.NewMemory(nil), address: address, client: client}
+}
+
+// Join starts a node that waits until a change of configuration adds a member of its
+// name; Member says how.
+func (c *Cluster) Join(name string) *Node {
+	c.t.Helper()
+	addresses := freeAddresses(c.t, 2)
+	n := c.newNode(name, addresses[0], addresses[1])
+	n.joins = true
+	c.nodes[name] = n
+	n.Start()
+	return n
+}
+
+// Member is a node as a member with all roles, for a change of configuration.
+func (n *Node) Member(id uint32) actors.Member {
+	return actors.Member{ID: id, Name: n.Name, Peer: n.address, Client: n.client, Replica: true, Leader: true, Acceptor: true}
+}
+
+// Reconfigure changes the configuration, by way of any running member, and waits until
+// it alone is in force there.
+func (c *Cluster) Reconfigure(change cluster.Change) actors.Configuration {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	for _, n := range c.Running() {
+		next, err := n.Reconfigure(ctx, change)
+		if errors.Is(err, cluster.ErrNotMember) || errors.Is(err, cluster.ErrStopped) {
+			continue
+		}
+		if err != nil {
+			c.t.Fatalf("clustertest: reconfigure by way of %s: %v", n.Name, err)
+		}
+		return next
+	}
+	c.t.Fatal("clustertest: reconfigure: no running node is a member")
+	return actors.Configuration{}
 }
 
 // freeAddresses finds ports that nobody listens on.
@@ -111,8 +155,10 @@ func freeAddresses(t testing.TB, n int) []string {
 // Nodes lists the nodes, in the order of Names.
 func (c *Cluster) Nodes() []*Node {
 	var all []*Node
-	for _, m := range c.members {
-		all = append(all, c.nodes[m.Name])
+	for _, name := range Names {
+		if n, ok := c.nodes[name]; ok {
+			all = append(all, n)
+		}
 	}
 	return all
 }
@@ -121,11 +167,21 @@ func (c *Cluster) Nodes() []*Node {
 func (c *Cluster) Running() []*Node {
 	var up []*Node
 	for _, n := range c.Nodes() {
-		if n.Node != nil {
+		if n.Node != nil && !n.ended() {
 			up = append(up, n)
 		}
 	}
 	return up
+}
+
+// ended tells whether the node ended by itself, as when its member was removed.
+func (n *Node) ended() bool {
+	select {
+	case <-n.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Node finds a node by its name.
@@ -160,6 +216,12 @@ func (n *Node) Start() {
 		Cluster: "test", Member: n.Name, Members: c.members, DataDir: n.dir, Machine: machine,
 		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
 		Logger: c.options.Logger.Named(n.Name),
+	}
+	if n.joins {
+		o.Members, o.Address = nil, n.address
+		for _, m := range c.members {
+			o.Join = append(o.Join, m.Address)
+		}
 	}
 	if !c.options.Disk {
 		o.Journal, err = n.memory.Open(journal.Options{Failed: func(err error) { c.t.Errorf("journal of %s: %v", n.Name, err) }})
@@ -230,10 +292,10 @@ func (c *Cluster) Cut(from, to string) {
 
 // Isolate takes all links of a member down, in both directions.
 func (c *Cluster) Isolate(name string) {
-	for _, m := range c.members {
-		if m.Name != name {
-			c.Cut(name, m.Name)
-			c.Cut(m.Name, name)
+	for other := range c.nodes {
+		if other != name {
+			c.Cut(name, other)
+			c.Cut(other, name)
 		}
 	}
 }

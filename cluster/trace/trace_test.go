@@ -15,7 +15,7 @@ import (
 )
 
 var events = []actors.Event{
-	{Kind: actors.Opened, Self: "alpha", Message: &messages.Opened{Member: 1, Window: 4}},
+	{Kind: actors.Opened, Self: "alpha", Message: &messages.Opened{Member: 1, Executed: 4}},
 	{Kind: actors.Sent, Self: "alpha/epoch-1/acceptor", Life: 3, Peer: "beta/epoch-1/leader/scout-2",
 		Message: &messages.P1B{From: "alpha/epoch-1/acceptor", Ballot: &messages.Ballot{Round: 2, Leader: 2}}},
 	{Kind: actors.Durable, Self: "alpha/epoch-1/acceptor", Life: 3, Number: 7},

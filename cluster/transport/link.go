@@ -94,6 +94,14 @@ func (t *Transport) newLink(member, address string) (*link, error) {
 	return l, nil
 }
 
+// prefix is that of the `from` of all that the peer says.
+func (l *link) prefix() string {
+	if isUnknown(l.member) {
+		return ""
+	}
+	return l.member + "/"
+}
+
 // send queues a parcel, or drops it when the peer is away or too far behind.
 func (l *link) send(p parcel) {
 	if p.size > l.t.options.Limits.MessageBytes {

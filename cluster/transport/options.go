@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -133,3 +134,12 @@ func (e *ListenError) Unwrap() error { return e.Err }
 func (e *ListenError) Hint() string {
 	return "Is another node, or this one, running on it already? If not, give the node another listen address."
 }
+
+// Unknown is the name of a peer of which only the address is known. What comes from it
+// is taken from whoever it says it is; with mTLS its certificate must be of the
+// cluster's authority.
+func Unknown(i int) string { return fmt.Sprintf("%s%d", unknown, i) }
+
+const unknown = "?"
+
+func isUnknown(member string) bool { return strings.HasPrefix(member, unknown) }

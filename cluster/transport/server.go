@@ -79,7 +79,7 @@ func (s *service) Receive(stream remote.Remoting_ReceiveServer) (err error) {
 	defer l.heard.Add(-1)
 	l.wake()
 	g := &guard{
-		address: t.Address(), prefix: l.member + "/", messages: t.options.Limits.BatchMessages,
+		address: t.Address(), prefix: l.prefix(), messages: t.options.Limits.BatchMessages,
 		targets: t.options.Targets, refuse: refuse,
 		deliver: func(target *actor.PID, m proto.Message) { t.system.Root.Send(target, m) },
 	}
@@ -128,7 +128,7 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, address str
 		return nil, status.Errorf(codes.PermissionDenied, "transport: %q is no member's address", address)
 	}
 	arrival, tls := passOf(stream.Context())
-	if t.options.TLS != nil && (tls == nil || !certified(tls.State, l.member)) {
+	if t.options.TLS != nil && (tls == nil || !isUnknown(l.member) && !certified(tls.State, l.member)) {
 		return nil, status.Errorf(codes.PermissionDenied, "transport: the certificate is not that of %q, which is at %s", l.member, address)
 	}
 	arrival.introduce(l.member)

@@ -50,7 +50,7 @@ func TestDirectionsListsEveryMessage(t *testing.T) {
 
 func TestRoleTarget(t *testing.T) {
 	tests := map[string]bool{
-		"node/replica": true, "node/identity": true, "node/epoch-1/acceptor": true, "node/epoch-12/leader": true,
+		"node/replica": true, "node/steward": true, "node/epoch-1/acceptor": true, "node/epoch-12/leader": true,
 		"node/epoch-1/leader/scout-3": true, "node/epoch-1/leader/commander-3-17": true,
 		"": false, "node": false, "node/": false, "node/client": false, "node/epoch-1": false, "node/epoch-/leader": false,
 		"node/epoch-1/": false, "node/epoch-x/leader": false, "node/epoch-1/leader/": false,

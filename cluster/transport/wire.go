@@ -59,6 +59,7 @@ var Directions = map[protoreflect.Name]Direction{
 	"SnapshotChunk":   Between,
 	"Hello":           Between,
 	"Welcome":         Between,
+	"Configured":      Between,
 	"Flushed":         Inside,
 	"Tick":            Inside,
 
@@ -68,6 +69,7 @@ var Directions = map[protoreflect.Name]Direction{
 	"SessionRecord": Part,
 	"Identity":      Part,
 	"StateFile":     Part,
+	"Epochs":        Part,
 
 	"Event":         Part,
 	"Opened":        Part,
@@ -85,8 +87,9 @@ type kind struct {
 
 // part is a field that must be there: roles may look into it without a second thought.
 type part struct {
-	field protoreflect.FieldDescriptor
-	parts []part // of its own
+	field    protoreflect.FieldDescriptor
+	optional bool
+	parts    []part // of its own
 }
 
 // signed is a message that says whose it is, as all Between do.
@@ -122,7 +125,7 @@ func partsOf(d protoreflect.MessageDescriptor) []part {
 	var parts []part
 	for i := range d.Fields().Len() {
 		if f := d.Fields().Get(i); f.Message() != nil && !f.IsMap() {
-			parts = append(parts, part{f, partsOf(f.Message())})
+			parts = append(parts, part{f, f.HasOptionalKeyword(), partsOf(f.Message())})
 		}
 	}
 	return parts
@@ -132,6 +135,9 @@ func partsOf(d protoreflect.MessageDescriptor) []part {
 // never nil once decoded, but parts of theirs may be.
 func complete(m protoreflect.Message, parts []part) bool {
 	for _, p := range parts {
+		if p.optional && !m.Has(p.field) {
+			continue
+		}
 		if !p.field.IsList() {
 			if !m.Has(p.field) || !complete(m.Get(p.field).Message(), p.parts) {
 				return false
@@ -158,7 +164,7 @@ func RoleTarget(id string) bool {
 	if !ok {
 		return false
 	}
-	if path == "replica" || path == "identity" {
+	if path == "replica" || path == "steward" {
 		return true
 	}
 	path, ok = strings.CutPrefix(path, "epoch-")

@@ -45,7 +45,7 @@ func newWorld(n int, window uint64) *world {
 		roles: make(map[actors.Addr]*process), states: make(map[string]*logState),
 		disks: make(map[string][]*messages.Record),
 	}
-	w.config.Epoch = 1
+	w.config.Epoch, w.config.First, w.config.Window = 1, 1, window
 	for i, name := range []string{"alpha", "beta", "gamma", "delta", "epsilon"}[:n] {
 		w.config.Members = append(w.config.Members, actors.Member{
 			ID: uint32(i + 1), Name: name, Replica: true, Leader: true, Acceptor: true,
@@ -65,13 +65,13 @@ func (w *world) start(m actors.Member, window uint64) {
 		Configuration: w.config, ChunkBytes: 1 << 20, RetainBytes: 1 << 20,
 	}))
 	w.spawn(actors.LeaderAddr(m.Name, 1), actors.NewLeader(actors.LeaderOptions{
-		ID: m.ID, Configuration: w.config, Window: window, Tick: 50 * time.Millisecond, Resend: time.Second,
+		ID: m.ID, Configuration: w.config, Tick: 50 * time.Millisecond, Resend: time.Second,
 		Timeout: actors.TimeoutOptions{
 			Initial: 200 * time.Millisecond, Min: 200 * time.Millisecond, Max: time.Second, Factor: 2, Step: time.Millisecond,
 		},
 	}))
 	w.spawn(actors.ReplicaAddr(m.Name), actors.NewReplica(actors.ReplicaOptions{
-		ID: m.ID, Incarnation: 1, Configuration: w.config, State: w.states[m.Name], Window: window,
+		ID: m.ID, Incarnation: 1, Configuration: w.config, State: w.states[m.Name],
 		Pipeline: int(window), BatchCommands: 8, BatchBytes: 1 << 20, ChunkBytes: 1 << 20, Tick: time.Second,
 	}))
 }
@@ -211,10 +211,12 @@ type logState struct {
 	log    []string
 	staged []string
 	saved  []*messages.SessionRecord
+	epochs []*messages.Configuration
 }
 
-func (s *logState) SlotOut() uint64                     { return s.out }
-func (s *logState) Sessions() []*messages.SessionRecord { return s.saved }
+func (s *logState) Configurations() []*messages.Configuration { return s.epochs }
+func (s *logState) SlotOut() uint64                           { return s.out }
+func (s *logState) Sessions() []*messages.SessionRecord       { return s.saved }
 func (s *logState) Execute(_ uint64, operations [][]byte) (results [][]byte) {
 	for _, op := range operations {
 		s.staged = append(s.staged, string(op))
@@ -223,10 +225,13 @@ func (s *logState) Execute(_ uint64, operations [][]byte) (results [][]byte) {
 	return results
 }
 
-func (s *logState) Commit(slot uint64, _, put []*messages.SessionRecord) {
+func (s *logState) Commit(slot uint64, c actors.Changes) {
 	s.log, s.staged = append(s.log, s.staged...), nil
-	for _, rec := range put {
+	for _, rec := range c.Put {
 		s.saved = append(s.saved, proto.Clone(rec).(*messages.SessionRecord))
+	}
+	if c.Configurations != nil {
+		s.epochs = c.Configurations
 	}
 	s.out = slot + 1
 }

@@ -20,6 +20,7 @@ type State struct {
 	Out    uint64
 	Log    []string
 	Saved  map[string]*messages.SessionRecord
+	Epochs []*messages.Configuration
 	staged []string
 	ran    map[string]bool // what is in Log
 }
@@ -79,6 +80,9 @@ func keyOf(r *messages.SessionRecord) string { return fmt.Sprintf("%d/%020d", r.
 // SlotOut is the first slot not executed.
 func (s *State) SlotOut() uint64 { return s.Out }
 
+// Configurations lists what was committed.
+func (s *State) Configurations() []*messages.Configuration { return s.Epochs }
+
 // Sessions lists the saved records.
 func (s *State) Sessions() []*messages.SessionRecord {
 	var all []*messages.SessionRecord
@@ -99,7 +103,7 @@ func (s *State) Execute(slot uint64, operations [][]byte) [][]byte {
 }
 
 // Commit makes the slot part of the state.
-func (s *State) Commit(slot uint64, drop, put []*messages.SessionRecord) {
+func (s *State) Commit(slot uint64, c actors.Changes) {
 	if slot != s.Out {
 		s.node.world.broken("R2: %s executes slot %d after %d", s.node.member.Name, slot, s.Out-1)
 	}
@@ -108,11 +112,14 @@ func (s *State) Commit(slot uint64, drop, put []*messages.SessionRecord) {
 		s.ran[op] = true
 	}
 	s.staged = nil
-	for _, r := range drop {
+	for _, r := range c.Drop {
 		delete(s.Saved, keyOf(r))
 	}
-	for _, r := range put {
+	for _, r := range c.Put {
 		s.Saved[keyOf(r)] = proto.Clone(r).(*messages.SessionRecord)
+	}
+	if c.Configurations != nil {
+		s.Epochs = c.Configurations
 	}
 	s.Out = slot + 1
 }

@@ -106,7 +106,7 @@ func NewWorld(seed uint64, n int, f Faults) *World {
 		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int),
 		cut: make(map[[2]string]bool), decided: make(map[uint64][]byte), ballots: make(map[string][]byte),
 	}
-	w.Config.Epoch = 1
+	w.Config.Epoch, w.Config.First, w.Config.Window = 1, 1, 16
 	for i := range n {
 		w.Config.Members = append(w.Config.Members, actors.Member{
 			ID: uint32(i + 1), Name: fmt.Sprintf("n%d", i+1), Replica: true, Leader: true, Acceptor: true,
@@ -162,7 +162,7 @@ func (n *Node) Start() {
 		Configuration: w.Config, ChunkBytes: 200, RetainSlots: 20, RetainBytes: 4000,
 	})
 	leader := actors.NewLeader(actors.LeaderOptions{
-		ID: n.member.ID, Configuration: w.Config, Window: 16, Tick: 50 * time.Millisecond,
+		ID: n.member.ID, Configuration: w.Config, Tick: 50 * time.Millisecond,
 		Timeout: actors.TimeoutOptions{
 			Initial: 250 * time.Millisecond, Min: 150 * time.Millisecond, Max: 5 * time.Second,
 			Factor: 2, Step: time.Millisecond,
@@ -170,7 +170,7 @@ func (n *Node) Start() {
 		Resend: 100 * time.Millisecond,
 	})
 	replica := actors.NewReplica(actors.ReplicaOptions{
-		ID: n.member.ID, Incarnation: uint64(n.life), Configuration: w.Config, State: n.state, Window: 16, Pipeline: 4,
+		ID: n.member.ID, Incarnation: uint64(n.life), Configuration: w.Config, State: n.state, Pipeline: 4,
 		BatchCommands: 8, BatchBytes: 1 << 20, ChunkBytes: 300, Tick: 50 * time.Millisecond,
 	})
 	n.start(actors.AcceptorAddr(n.member.Name, 1), acceptor)

@@ -31,30 +31,31 @@ func (*sink) Rand() uint64                       { return 1 }
 // blank is a State without commands.
 type blank struct{ out uint64 }
 
-func (b *blank) SlotOut() uint64                                    { return b.out }
-func (b *blank) Sessions() []*messages.SessionRecord                { return nil }
-func (b *blank) Execute(_ uint64, ops [][]byte) [][]byte            { return ops }
-func (b *blank) Commit(slot uint64, _, _ []*messages.SessionRecord) { b.out = slot + 1 }
-func (b *blank) Snapshot() actors.SnapshotReader                    { return b }
-func (b *blank) Restore() actors.SnapshotWriter                     { return b }
-func (b *blank) Next(int) ([]byte, bool, error)                     { return []byte("state"), true, nil }
-func (b *blank) Write([]byte) error                                 { return nil }
-func (b *blank) Finish() error                                      { return nil }
-func (b *blank) Close()                                             {}
+func (b *blank) SlotOut() uint64                           { return b.out }
+func (b *blank) Sessions() []*messages.SessionRecord       { return nil }
+func (b *blank) Execute(_ uint64, ops [][]byte) [][]byte   { return ops }
+func (b *blank) Commit(slot uint64, _ actors.Changes)      { b.out = slot + 1 }
+func (b *blank) Configurations() []*messages.Configuration { return nil }
+func (b *blank) Snapshot() actors.SnapshotReader           { return b }
+func (b *blank) Restore() actors.SnapshotWriter            { return b }
+func (b *blank) Next(int) ([]byte, bool, error)            { return []byte("state"), true, nil }
+func (b *blank) Write([]byte) error                        { return nil }
+func (b *blank) Finish() error                             { return nil }
+func (b *blank) Close()                                    {}
 
 // roles makes one of each, in the order of the table's columns.
 func roles() []actors.Role {
-	c := actors.Configuration{Epoch: 1}
+	c := actors.Configuration{Epoch: 1, First: 1, Window: 8}
 	for i, name := range []string{"alpha", "beta", "gamma"} {
 		c.Members = append(c.Members, actors.Member{ID: uint32(i + 1), Name: name, Replica: true, Leader: true, Acceptor: true})
 	}
 	all := []actors.Role{
 		actors.NewReplica(actors.ReplicaOptions{
-			ID: 1, Incarnation: 1, Configuration: c, State: &blank{out: 1}, Window: 8, Pipeline: 2,
+			ID: 1, Incarnation: 1, Configuration: c, State: &blank{out: 1}, Pipeline: 2,
 			BatchCommands: 8, BatchBytes: 1000, ChunkBytes: 100, Tick: time.Second,
 		}),
 		actors.NewLeader(actors.LeaderOptions{
-			ID: 1, Configuration: c, Window: 8, Tick: time.Second, Resend: time.Second,
+			ID: 1, Configuration: c, Tick: time.Second, Resend: time.Second,
 			Timeout: actors.TimeoutOptions{Initial: 3 * time.Second, Min: time.Second, Max: time.Minute, Factor: 2, Step: time.Millisecond},
 		}),
 		actors.NewScout(actors.ScoutOptions{

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster/transport"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// ErrRemoved is the end of a node whose member was removed from the cluster.
+var ErrRemoved = errors.New("cluster: this member was removed")
+
+// recall finds out what was in force when this node last ran: what its state says, or
+// what it was told to run, or else what the options say of a new cluster.
+func (n *Node) recall() {
+	s := &state{machine: n.machine, dir: n.options.DataDir}
+	stored := s.Configurations()
+	told := n.identity.Configurations
+	for _, all := range [][]*messages.Configuration{stored, told} {
+		var known []actors.Configuration
+		for _, c := range all {
+			known = append(known, actors.ConfigurationOf(c))
+		}
+		if len(known) > 0 && (len(n.run) == 0 || supersedes(known, n.run)) {
+			n.run = known
+		}
+	}
+	if len(n.run) == 0 && len(n.options.Members) > 0 {
+		n.run = []actors.Configuration{n.options.configuration()}
+	}
+}
+
+// epochs are the configurations in force, oldest first.
+func (n *Node) epochs() []actors.Configuration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.run
+}
+
+// Configuration is the latest that this node knows of. A node that waits to be added
+// to a cluster knows of none.
+func (n *Node) Configuration() actors.Configuration {
+	all := n.epochs()
+	if len(all) == 0 {
+		return actors.Configuration{}
+	}
+	return all[len(all)-1]
+}
+
+// me is this node's member, as the latest configuration that has it says.
+func (n *Node) me() actors.Member {
+	me, _ := memberNamed(n.epochs(), n.options.Member)
+	return me
+}
+
+// peers are the addresses of all members, by name. This node's own is the one that it
+// was given: it may have moved while it was down.
+func (n *Node) peers() map[string]string {
+	all := make(map[string]string)
+	for _, c := range n.epochs() {
+		for _, m := range c.Members {
+			all[m.Name] = m.Peer
+		}
+	}
+	for i, address := range n.options.Join {
+		if len(n.epochs()) == 0 {
+			all[transport.Unknown(i)] = address
+		}
+	}
+	if n.options.Address != "" {
+		all[n.options.Member] = n.options.Address
+	}
+	return all
+}
+
+func (n *Node) addressOf(member string) string {
+	if m, ok := memberNamed(n.epochs(), member); ok {
+		return m.Peer
+	}
+	return ""
+}
+
+// move takes the configurations that are in force now.
+func (n *Node) move(next []actors.Configuration) error {
+	n.mu.Lock()
+	n.run = next
+	n.mu.Unlock()
+	n.client.join(n.me().ID)
+	if err := n.transport.SetPeers(n.peers()); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	n.tree.Moved()
+	return nil
+}
+
+// leave ends the node: its member is in no configuration any more.
+func (n *Node) leave(c actors.Configuration) {
+	n.options.Logger.Info("removed from the cluster", "epoch", c.Epoch)
+	go n.end(ErrRemoved, func() { n.crash() }) // the caller is one of those who must end
+}
+
+// startEpoch starts the roles that a configuration gives to this member, but for the
+// replica, which is of no epoch.
+func (n *Node) startEpoch(c actors.Configuration, eager bool) {
+	me, ok := c.Named(n.options.Member)
+	if !ok {
+		return
+	}
+	var roles []runtime.Child
+	if me.Acceptor {
+		roles = append(roles, runtime.Child{Name: "acceptor", Build: func() actors.Role { return n.buildAcceptor(c) }})
+	}
+	if me.Leader {
+		roles = append(roles, runtime.Child{Name: "leader", Build: func() actors.Role { return n.buildLeader(c, me.ID, eager) }})
+	}
+	n.tree.Grow(runtime.Child{Name: epochName(c), Children: roles})
+}
+
+func epochName(c actors.Configuration) string { return fmt.Sprintf("epoch-%d", c.Epoch) }
+
+// endEpoch ends the roles of an epoch that is no longer needed, and frees its part of
+// the journal.
+func (n *Node) endEpoch(c actors.Configuration) {
+	if _, ok := c.Named(n.options.Member); !ok {
+		return
+	}
+	n.tree.End(actors.Addr(n.options.Member + "/" + epochName(c)))
+	acceptor := actors.AcceptorAddr(n.options.Member, c.Epoch)
+	n.journal.Append(&messages.Record{
+		Owner: acceptor.Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
+	}, func() {})
+}
+
+// runReplica starts or ends the replica.
+func (n *Node) runReplica(run bool) {
+	if run {
+		n.tree.Grow(runtime.Child{Name: "replica", Build: n.buildReplica})
+		return
+	}
+	n.tree.End(actors.ReplicaAddr(n.options.Member))
+}
+
+func (n *Node) buildAcceptor(c actors.Configuration) actors.Role {
+	p := n.options.Protocol
+	return actors.NewAcceptor(actors.AcceptorOptions{
+		Configuration: c, ChunkBytes: p.ChunkBytes, RetainSlots: uint64(p.RetainSlots), RetainBytes: p.RetainBytes,
+	})
+}
+
+func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors.Role {
+	p := n.options.Protocol
+	return actors.NewLeader(actors.LeaderOptions{
+		ID: id, Configuration: c, Eager: eager, Tick: p.Ping, Timeout: p.Timeout, Resend: p.Resend,
+	})
+}
+
+func (n *Node) buildReplica() actors.Role {
+	p := n.options.Protocol
+	var s actors.State = &state{machine: n.machine, dir: n.options.DataDir}
+	if observe := n.options.Observe; observe != nil {
+		self := actors.ReplicaAddr(n.options.Member)
+		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
+	}
+	return actors.NewReplica(actors.ReplicaOptions{
+		ID: n.me().ID, Incarnation: n.identity.Incarnation, Configuration: n.Configuration(), State: s,
+		Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
+		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
+	})
+}
+
+func protosOf(all []actors.Configuration) (protos []*messages.Configuration) {
+	for _, c := range all {
+		protos = append(protos, c.Proto())
+	}
+	return protos
+}

@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// ErrRefused is in the chain of what Reconfigure returns for a change that cannot be.
+var ErrRefused = errors.New("cluster: the change of configuration is refused")
+
+// Change makes the next configuration out of the latest. It may be called again, when
+// another change came first. Epoch, First, Window and LastID are filled in.
+type Change func(latest actors.Configuration) (next actors.Configuration, err error)
+
+// Reconfigure has the cluster decide its next configuration, and returns it once this
+// node knows that it was. It governs from WINDOW slots later on (S3). A change
+// waits for the one before it.
+func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configuration, error) {
+	for {
+		latest, err := n.settled(ctx)
+		if err != nil {
+			return actors.Configuration{}, err
+		}
+		next, err := change(latest)
+		if err != nil {
+			return actors.Configuration{}, err
+		}
+		next.Epoch = latest.Epoch + 1
+		if err := errors.Join(next.Follows(latest), n.survives(next)); err != nil {
+			return actors.Configuration{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		r, err := n.client.propose(ctx, &messages.Command{Configuration: next.Proto()})
+		if err != nil {
+			return actors.Configuration{}, err
+		}
+		if len(r.Output) == 0 {
+			return n.await(ctx, next.Epoch)
+		}
+		if n.Configuration().Epoch <= latest.Epoch { // nobody was faster: it would be refused again
+			return actors.Configuration{}, fmt.Errorf("%w: %s", ErrRefused, r.Output)
+		}
+	}
+}
+
+// settled waits until one configuration is in force, as of now, and returns it.
+func (n *Node) settled(ctx context.Context) (actors.Configuration, error) {
+	if err := n.Barrier(ctx); err != nil {
+		return actors.Configuration{}, err
+	}
+	return n.poll(ctx, func(all []actors.Configuration) bool { return len(all) == 1 })
+}
+
+// await waits until this node knows of an epoch.
+func (n *Node) await(ctx context.Context, epoch uint64) (actors.Configuration, error) {
+	return n.poll(ctx, func(all []actors.Configuration) bool {
+		return len(all) > 0 && all[len(all)-1].Epoch >= epoch
+	})
+}
+
+// pollEvery is how often a wait looks at the configurations.
+const pollEvery = 10 * time.Millisecond
+
+func (n *Node) poll(ctx context.Context, holds func([]actors.Configuration) bool) (actors.Configuration, error) {
+	ticks := time.NewTicker(pollEvery)
+	defer ticks.Stop()
+	for !holds(n.epochs()) {
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return actors.Configuration{}, fmt.Errorf("cluster: an earlier change of configuration is under way: %w", context.Cause(ctx))
+		case <-n.done:
+			return actors.Configuration{}, ErrStopped
+		}
+	}
+	return n.Configuration(), nil
+}
+
+// survives tells why the cluster would stand still in a configuration, as far as this
+// node can see: a majority of its acceptors must be reached now.
+func (n *Node) survives(next actors.Configuration) error {
+	peers := n.transport.Stats().Peers
+	var acceptors int
+	var silent []string
+	for _, m := range next.Members {
+		if !m.Acceptor {
+			continue
+		}
+		acceptors++
+		if m.Name != n.options.Member && !peers[m.Name].Connected {
+			silent = append(silent, m.Name)
+		}
+	}
+	if 2*len(silent) < acceptors {
+		return nil
+	}
+	return fmt.Errorf("of its %d acceptors this node does not reach %q: there would be no majority", acceptors, silent)
+}
