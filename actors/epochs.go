@@ -137,6 +137,9 @@ func (r *Replica) fillWindow(env Env) {
 
 // tellStewards tells the nodes of all members which epochs they have to run.
 func (r *Replica) tellStewards(env Env) {
+	if r.isNew() {
+		return // it knows the last configuration only, not whether the one before is needed
+	}
 	needed := r.needed()
 	news := len(needed) != r.toldEpochs.count || needed.latest().Epoch != r.toldEpochs.latest
 	if news {

@@ -52,7 +52,11 @@ func (n *Node) settled(ctx context.Context) (actors.Configuration, error) {
 	if err := n.Barrier(ctx); err != nil {
 		return actors.Configuration{}, err
 	}
-	return n.poll(ctx, func(all []actors.Configuration) bool { return len(all) == 1 })
+	c, err := n.poll(ctx, func(all []actors.Configuration) bool { return len(all) == 1 })
+	if _, ok := c.Named(n.options.Member); err == nil && !ok {
+		return c, ErrNotMember // it was, and ends
+	}
+	return c, err
 }
 
 // await waits until this node knows of an epoch.

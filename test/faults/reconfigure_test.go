@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
 )
 
@@ -36,12 +38,16 @@ func TestAllMembersAreReplaced(t *testing.T) {
 			return with(latest, n.Member(id)), nil
 		})
 	}
-	before := acked.Load()
-	c.Eventually("at work with six", moreThan(acked, before+100))
+	more, stopMore := loadNamed(t, c, 6, "six-")
+	c.Eventually("at work with six", moreThan(more, 100))
 	for _, name := range clustertest.Names[:3] {
 		c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return without(latest, name), nil })
+		<-c.Node(name).Done()
+		if err := c.Node(name).Err(); !errors.Is(err, cluster.ErrRemoved) {
+			t.Errorf("%s ended with %v, want ErrRemoved", name, err)
+		}
 	}
-	before = acked.Load()
-	c.Eventually("at work with three", moreThan(acked, before+100))
-	check(t, c, stop())
+	before := more.Load()
+	c.Eventually("at work with three", moreThan(more, before+100))
+	check(t, c, append(stop(), stopMore()...))
 }
