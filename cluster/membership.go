@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -92,16 +93,21 @@ func (n *Node) move(next []actors.Configuration) error {
 	n.run = next
 	n.mu.Unlock()
 	n.client.join(n.me().ID)
-	if err := n.transport.SetPeers(n.peers()); err != nil {
+	if err := n.transport.SetPeers(n.Configuration().Epoch, n.peers()); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	n.tree.Moved()
 	return nil
 }
 
+// refused takes it that a peer does not know this node's member.
+func (n *Node) refused(peer string, epoch uint64) {
+	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), stranger{peer, epoch})
+}
+
 // leave ends the node: its member is in no configuration any more.
-func (n *Node) leave(c actors.Configuration) {
-	n.options.Logger.Info("removed from the cluster", "epoch", c.Epoch)
+func (n *Node) leave(epoch uint64) {
+	n.options.Logger.Info("removed from the cluster", "epoch", epoch)
 	go n.end(ErrRemoved, func() { n.crash() }) // the caller is one of those who must end
 }
 

@@ -125,7 +125,7 @@ func (n *Node) openNetwork() (err error) {
 	peers := n.peers()
 	n.system = transport.NewSystem(o.Logger.Named("actors"))
 	n.transport, err = transport.Start(n.system, transport.Options{
-		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers,
+		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers, Epoch: n.Configuration().Epoch, Refused: n.refused,
 		TLS: o.TLS, Link: o.Link, Logger: o.Logger.Named("transport"),
 	})
 	if err != nil {
@@ -144,7 +144,7 @@ func (n *Node) openNetwork() (err error) {
 	}
 	n.client.send = n.tree.Send
 	door := &steward{
-		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), running: make(map[uint64]actors.Configuration),
+		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), unknown: make(map[string]bool), running: make(map[uint64]actors.Configuration),
 	}
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
@@ -157,15 +157,20 @@ func (n *Node) openNetwork() (err error) {
 // holds (S5), until the node ends.
 func (n *Node) flush() {
 	defer n.flushing.Done()
-	ticks := time.NewTicker(n.options.Protocol.Flush)
+	ticks := time.NewTicker(min(n.options.Protocol.Flush, hurry))
 	defer ticks.Stop()
 	var durable uint64
+	var last time.Time
 	for {
 		select {
 		case <-n.ending:
 			return
 		case <-ticks.C:
 		}
+		if len(n.epochs()) < 2 && time.Since(last) < n.options.Protocol.Flush {
+			continue // nobody waits for it
+		}
+		last = time.Now()
 		if n.machine.Executed() > durable {
 			below, err := n.machine.Flush()
 			if err != nil {
@@ -178,6 +183,9 @@ func (n *Node) flush() {
 		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
 	}
 }
+
+// hurry is how often the state is made durable while an epoch waits for that to end.
+const hurry = 100 * time.Millisecond
 
 // Propose has an operation executed, once, by all replicas, and returns what came of
 // it here. When it returns an error, the errors of this package tell whether the

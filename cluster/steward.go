@@ -26,7 +26,8 @@ type steward struct {
 	node     *Node
 	dir      string
 	id       *messages.Identity
-	welcomed map[string]bool // members that know this node's disk
+	welcomed map[string]bool // members that know this node's disk …
+	unknown  map[string]bool // … and those that do not know its member any more
 	running  map[uint64]actors.Configuration
 	replica  bool   // runs
 	heir     uint32 // whose leader is to run first in a new epoch
@@ -36,6 +37,13 @@ type steward struct {
 
 // greetTick is the steward's timer.
 type greetTick struct{}
+
+// stranger says that a peer, whose configuration is of an epoch, does not know this
+// node's member.
+type stranger struct {
+	peer  string
+	epoch uint64
+}
 
 // Receive is one turn of the steward.
 func (s *steward) Receive(ctx actor.Context) {
@@ -51,6 +59,8 @@ func (s *steward) Receive(ctx actor.Context) {
 		s.onWelcome(m)
 	case *messages.Configured:
 		s.onConfigured(m)
+	case stranger:
+		s.onStranger(m)
 	case greetTick:
 		s.greeting() // a second one, of before a restart, must not go on beside it
 		s.greeting = sendLater(ctx, greetAgain, greetTick{})
@@ -127,6 +137,19 @@ func (s *steward) admit() {
 	}
 }
 
+// onStranger ends the node when a majority has a configuration without it, as new as
+// its own or newer: its member was removed while it was away.
+func (s *steward) onStranger(m stranger) {
+	latest := s.node.Configuration()
+	if _, ok := latest.Named(m.peer); !ok || m.epoch < latest.Epoch || !s.id.Admitted {
+		return
+	}
+	s.unknown[m.peer] = true
+	if 2*len(s.unknown) > len(latest.Members) {
+		s.node.leave(m.epoch)
+	}
+}
+
 func (s *steward) save(next *messages.Identity) bool {
 	if err := saveIdentity(s.dir, next); err != nil {
 		s.node.fail(err)
@@ -160,13 +183,14 @@ func (s *steward) onConfigured(m *messages.Configured) {
 		return
 	}
 	s.heir = m.Heir
+	clear(s.unknown)
 	s.node.options.Logger.Info("the configuration changed", "epoch", latest.Epoch, "first slot", latest.First, "members", len(latest.Members))
 	if err := s.node.move(next); err != nil {
 		s.node.fail(err)
 		return
 	}
 	if !member {
-		s.node.leave(latest)
+		s.node.leave(latest.Epoch)
 		return
 	}
 	s.admit()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -244,7 +245,7 @@ func (l *link) connect(ctx context.Context, cancel func()) (remote.Remoting_Rece
 	}
 	err = stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectRequest{
 		ConnectRequest: &remote.ConnectRequest{ConnectionType: &remote.ConnectRequest_ServerConnection{
-			ServerConnection: &remote.ServerConnection{SystemId: l.t.system.ID, Address: l.t.Address()},
+			ServerConnection: &remote.ServerConnection{SystemId: l.t.options.Member, Address: l.t.Address()},
 		}},
 	}})
 	if err != nil && !errors.Is(err, io.EOF) { // the reason comes with Recv
@@ -254,10 +255,22 @@ func (l *link) connect(ctx context.Context, cancel func()) (remote.Remoting_Rece
 	if err != nil {
 		return nil, err
 	}
-	if r := m.GetConnectResponse(); r == nil || r.Blocked {
+	switch r := m.GetConnectResponse(); {
+	case r == nil:
 		return nil, errors.New("the peer did not welcome this node")
+	case r.Blocked:
+		return nil, l.blocked(r.MemberId)
 	}
 	return stream, nil
+}
+
+// blocked takes it that the peer's configuration, of an epoch, does not have this node.
+func (l *link) blocked(epoch string) error {
+	n, err := strconv.ParseUint(epoch, 10, 64)
+	if err == nil && l.t.options.Refused != nil {
+		l.t.options.Refused(l.member, n)
+	}
+	return fmt.Errorf("this node is no member by the peer's configuration, of epoch %s", epoch)
 }
 
 // hearOut waits for the end of a stream on which the peer has nothing to say.

@@ -19,6 +19,10 @@ type Options struct {
 	Advertise string
 	Member    string            // this node's name
 	Peers     map[string]string // the members' addresses by their names; Member may be among them
+	Epoch     uint64            // of the configuration that Peers are from
+	// Refused, if not nil, is told that a peer, whose configuration is of an epoch, does
+	// not know Member. It must not block.
+	Refused func(peer string, epoch uint64)
 
 	// TLS has a Certificate and, as RootCAs or ClientCAs, who must have signed the
 	// peers'. See LoadTLS. Versions, names and client authentication are seen to

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
@@ -70,7 +71,7 @@ func (s *service) Receive(stream remote.Remoting_ReceiveServer) (err error) {
 	if err != nil {
 		return err // the door, or the codec, has counted it
 	}
-	l, err := t.introduced(stream, m.GetConnectRequest().GetServerConnection().GetAddress())
+	l, err := t.introduced(stream, m.GetConnectRequest().GetServerConnection())
 	if err != nil {
 		refuse(RefusedIntroduction, "why", status.Convert(err).Message())
 		return err
@@ -118,12 +119,20 @@ func (t *Transport) listen(stream remote.Remoting_ReceiveServer, l *link, g *gua
 }
 
 // introduced welcomes a peer that says at which address it is, if it may be there. It
-// returns the link back to that peer.
-func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, address string) (*link, error) {
+// returns the link back to that peer. One whose very name is unknown is told so: it may
+// have been removed while it was away.
+func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote.ServerConnection) (*link, error) {
+	address, peers := who.GetAddress(), t.peering.Load()
 	if address == "" {
 		return nil, status.Error(codes.InvalidArgument, "transport: want a ConnectRequest with a ServerConnection")
 	}
-	l, ok := t.peering.Load().byAddress[address]
+	l, ok := peers.byAddress[address]
+	if _, known := peers.byName[who.GetSystemId()]; !ok && !known {
+		blocked := &remote.ConnectResponse{Blocked: true, MemberId: strconv.FormatUint(peers.epoch, 10)}
+		if err := stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{ConnectResponse: blocked}}); err != nil {
+			return nil, err
+		}
+	}
 	if !ok {
 		return nil, status.Errorf(codes.PermissionDenied, "transport: %q is no member's address", address)
 	}

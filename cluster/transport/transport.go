@@ -37,6 +37,7 @@ type Transport struct {
 
 // peering is who the peers are. It does not change once it is made.
 type peering struct {
+	epoch             uint64
 	byName, byAddress map[string]*link
 }
 
@@ -86,7 +87,7 @@ func Start(system *actor.ActorSystem, o Options) (*Transport, error) {
 			t.dead.Add(1)
 		}
 	})
-	err = t.SetPeers(o.Peers)
+	err = t.SetPeers(o.Epoch, o.Peers)
 	go t.serve(listener)
 	if err != nil {
 		t.Kill()
@@ -105,16 +106,17 @@ func (t *Transport) serve(listener net.Listener) {
 // Address is the address that the PIDs of this node carry.
 func (t *Transport) Address() string { return t.options.Advertise }
 
-// SetPeers replaces the members: their addresses by their names. Links to those that
+// SetPeers replaces the members, as the configuration of an epoch has them: their
+// addresses by their names. Links to those that
 // stay as they are stay, too; streams of those that went end with their next batch.
-func (t *Transport) SetPeers(addresses map[string]string) error {
+func (t *Transport) SetPeers(epoch uint64, addresses map[string]string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed.Load() {
 		return ErrStopped
 	}
 	old := t.peering.Load()
-	next := &peering{byName: make(map[string]*link), byAddress: make(map[string]*link)}
+	next := &peering{epoch: epoch, byName: make(map[string]*link), byAddress: make(map[string]*link)}
 	for member, address := range addresses {
 		if member == t.options.Member {
 			continue

@@ -113,13 +113,13 @@ func TestSetPeers(t *testing.T) {
 	beta.connected("gamma")
 	gamma.say(alpha.Address(), catchUp("gamma", 1)) // refused: nobody knows gamma
 	eventually(t, "refused", func() bool { return alpha.Stats().Refused[RefusedIntroduction] > 0 })
-	if err := alpha.SetPeers(peers); err != nil {
+	if err := alpha.SetPeers(1, peers); err != nil {
 		t.Fatal(err)
 	}
 	gamma.connected("alpha")
 	gamma.say(alpha.Address(), catchUp("gamma", 2))
 	alpha.hears(2)
-	if err := alpha.SetPeers(two); err != nil {
+	if err := alpha.SetPeers(1, two); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "refused again", func() bool {
@@ -132,10 +132,10 @@ func TestSetPeers(t *testing.T) {
 	if got := beta.Stats().Peers["alpha"].Connections; got != 1 {
 		t.Errorf("the link of a member that stayed was made %d times", got)
 	}
-	if err := alpha.SetPeers(map[string]string{"beta": "h:1", "gamma": "h:1"}); err == nil {
+	if err := alpha.SetPeers(1, map[string]string{"beta": "h:1", "gamma": "h:1"}); err == nil {
 		t.Error("two members at one address")
 	}
-	if err := alpha.SetPeers(map[string]string{"beta": alpha.Address()}); err == nil {
+	if err := alpha.SetPeers(1, map[string]string{"beta": alpha.Address()}); err == nil {
 		t.Error("another member at this node's address")
 	}
 }

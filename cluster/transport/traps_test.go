@@ -300,7 +300,7 @@ func TestTrap12_KillWaitsForNobody(t *testing.T) {
 	if !slices.Equal([]int{n.Stats().Strangers, n.Stats().Guests}, []int{0, 0}) {
 		t.Error("connections are left")
 	}
-	if err := n.SetPeers(nil); !errors.Is(err, ErrStopped) {
+	if err := n.SetPeers(1, nil); !errors.Is(err, ErrStopped) {
 		t.Errorf("SetPeers: %v", err)
 	}
 	n.system.Root.Send(actor.NewPID("10.0.0.1:1", "x"), catchUp("alpha", 1))

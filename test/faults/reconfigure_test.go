@@ -1,8 +1,10 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -50,4 +52,69 @@ func TestAllMembersAreReplaced(t *testing.T) {
 	before := more.Load()
 	c.Eventually("at work with three", moreThan(more, before+100))
 	check(t, c, append(stop(), stopMore()...))
+}
+
+// TestAMemberRemovedWhileItWasAwayEnds: it comes back with its disk, learns that it is
+// no member, and disturbs nobody.
+func TestAMemberRemovedWhileItWasAwayEnds(t *testing.T) {
+	c := clustertest.New(t, 4)
+	leader := c.Leader()
+	away := c.Node("alpha")
+	if away == leader {
+		away = c.Node("beta")
+	}
+	away.Kill()
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		return without(latest, away.Name), nil
+	})
+	acked, stop := load(t, c, 6)
+	c.Eventually("loaded", moreThan(acked, 100))
+	before := leader.Status().Leader.Ballot
+	away.Start()
+	<-away.Done()
+	if err := away.Err(); !errors.Is(err, cluster.ErrRemoved) {
+		t.Errorf("%s ended with %v, want ErrRemoved", away.Name, err)
+	}
+	if after := leader.Status().Leader.Ballot; after != before {
+		t.Errorf("the leader's ballot went from %v to %v", before, after)
+	}
+	check(t, c, stop())
+}
+
+// TestBadChangesAreRefused: with the reason, and before anything is decided.
+func TestBadChangesAreRefused(t *testing.T) {
+	c := clustertest.New(t, 3)
+	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
+	defer cancel()
+	alpha := c.Node("alpha")
+	for want, change := range map[string]func(actors.Configuration) actors.Configuration{
+		"two members have the name": func(l actors.Configuration) actors.Configuration {
+			l.Members = append(slices.Clone(l.Members), actors.Member{ID: 9, Name: "beta", Replica: true})
+			return l
+		},
+		"cannot go to": func(l actors.Configuration) actors.Configuration {
+			return with(without(l, "gamma"), actors.Member{ID: 3, Name: "delta", Replica: true})
+		},
+		"both have the address": func(l actors.Configuration) actors.Configuration {
+			return with(l, actors.Member{ID: 9, Name: "delta", Replica: true, Peer: l.Members[0].Peer})
+		},
+		"none of the 1 members is a": func(l actors.Configuration) actors.Configuration {
+			l.Members = []actors.Member{{ID: 1, Name: "alpha", Replica: true}}
+			return l
+		},
+		"no majority": func(l actors.Configuration) actors.Configuration {
+			for i, name := range []string{"x", "y", "z"} {
+				l = with(l, actors.Member{ID: uint32(10 + i), Name: name, Peer: name + ":1", Acceptor: true})
+			}
+			return l
+		},
+	} {
+		_, err := alpha.Reconfigure(ctx, func(l actors.Configuration) (actors.Configuration, error) { return change(l), nil })
+		if !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want ErrRefused and %q", err, want)
+		}
+	}
+	if epoch := alpha.Status().Configuration.Epoch; epoch != 1 {
+		t.Errorf("epoch %d after refusals, want 1", epoch)
+	}
 }
