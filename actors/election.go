@@ -197,3 +197,12 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 		e.silent = max(0, e.limit-minSpacing-int(env.Rand()%3))
 	}
 }
+
+// onSucceed runs at once, without a canvass: who is in office asks for it. Its
+// commanders hear of the higher ballot, and what they did not finish is found by this
+// leader's scout.
+func (l *Leader) onSucceed(env Env, m *messages.Succeed) {
+	if l.standing < scouting && l.first() > 0 && BallotOf(m.Ballot) == l.election.ballot {
+		l.run(env)
+	}
+}

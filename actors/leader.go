@@ -93,6 +93,8 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 		l.onPong(env, m)
 	case *messages.Canvassed:
 		l.onCanvassed(env, m)
+	case *messages.Succeed:
+		l.onSucceed(env, m)
 	case *messages.Confirmed:
 		l.onConfirmed(env, m)
 	case *messages.ReadRequest:

@@ -47,6 +47,44 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 	}
 }
 
+// ErrNotInOffice is returned by MoveLeader of a node whose leader is not in office.
+var ErrNotInOffice = errors.New("cluster: the leader of this node is not in office")
+
+// MoveLeader has another member's leader take over from this node's, in one round trip
+// to the acceptors, and returns once it has.
+func (n *Node) MoveLeader(ctx context.Context, to uint32) error {
+	c := n.Configuration()
+	m, ok := c.Member(to)
+	if !ok || !m.Leader {
+		return fmt.Errorf("%w: member %d is no leader of epoch %d", ErrRefused, to, c.Epoch)
+	}
+	self := actors.LeaderAddr(n.options.Member, c.Epoch)
+	ask := time.NewTicker(n.options.Protocol.Resend)
+	defer ask.Stop()
+	for moved := false; ; moved = true {
+		office := n.office()
+		switch {
+		case !moved && office.Leader != n.me().ID:
+			return ErrNotInOffice
+		case office.Leader == to:
+			return nil
+		}
+		n.tree.Send(actors.LeaderAddr(m.Name, c.Epoch), &messages.Succeed{From: string(self), Ballot: office.Proto()})
+		select {
+		case <-ask.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: move the office to %s: %w", m.Name, context.Cause(ctx))
+		case <-n.done:
+			return ErrStopped
+		}
+	}
+}
+
+// office is the ballot of the leader in office, as far as this node's replica knows.
+func (n *Node) office() actors.Ballot {
+	return view[actors.ReplicaView](n, actors.ReplicaAddr(n.options.Member)).Office
+}
+
 // settled waits until one configuration is in force, as of now, and returns it.
 func (n *Node) settled(ctx context.Context) (actors.Configuration, error) {
 	if err := n.Barrier(ctx); err != nil {

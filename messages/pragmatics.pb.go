@@ -5,6 +5,7 @@
 //     |         | <----> |       Ping, Pong       is the leader in office alive? (leader ↔ leader)
 //     |         | -----> |       Canvass          do you, too, miss it?
 //     |         | <----- |       Canvassed
+//     |         | <----> |       Succeed          run now, in my place (leader ↔ leader)
 //     |         | -----> |       Confirm          does my ballot still stand?
 //     |         | <----- |       Confirmed
 //     | <------ |        |       Office           who is in office
@@ -277,6 +278,60 @@ func (x *Canvassed) GetExecuted() uint64 {
 	return 0
 }
 
+// Succeed asks a leader to run for office at once, in place of the one that holds a
+// ballot. An operator asks for it. Leader → leader.
+type Succeed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Succeed) Reset() {
+	*x = Succeed{}
+	mi := &file_messages_pragmatics_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Succeed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Succeed) ProtoMessage() {}
+
+func (x *Succeed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_pragmatics_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Succeed.ProtoReflect.Descriptor instead.
+func (*Succeed) Descriptor() ([]byte, []int) {
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Succeed) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Succeed) GetBallot() *Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
 // Confirm asks an acceptor whether a ballot still stands (S8). The leader in
 // office sends it on a timer, too: it is the sign of life that acceptors count.
 type Confirm struct {
@@ -290,7 +345,7 @@ type Confirm struct {
 
 func (x *Confirm) Reset() {
 	*x = Confirm{}
-	mi := &file_messages_pragmatics_proto_msgTypes[4]
+	mi := &file_messages_pragmatics_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +357,7 @@ func (x *Confirm) String() string {
 func (*Confirm) ProtoMessage() {}
 
 func (x *Confirm) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[4]
+	mi := &file_messages_pragmatics_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +370,7 @@ func (x *Confirm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
 func (*Confirm) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{4}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Confirm) GetFrom() string {
@@ -351,7 +406,7 @@ type Confirmed struct {
 
 func (x *Confirmed) Reset() {
 	*x = Confirmed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	mi := &file_messages_pragmatics_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +418,7 @@ func (x *Confirmed) String() string {
 func (*Confirmed) ProtoMessage() {}
 
 func (x *Confirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	mi := &file_messages_pragmatics_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +431,7 @@ func (x *Confirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmed.ProtoReflect.Descriptor instead.
 func (*Confirmed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{5}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Confirmed) GetFrom() string {
@@ -412,7 +467,7 @@ type Office struct {
 
 func (x *Office) Reset() {
 	*x = Office{}
-	mi := &file_messages_pragmatics_proto_msgTypes[6]
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +479,7 @@ func (x *Office) String() string {
 func (*Office) ProtoMessage() {}
 
 func (x *Office) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[6]
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +492,7 @@ func (x *Office) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Office.ProtoReflect.Descriptor instead.
 func (*Office) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{6}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Office) GetFrom() string {
@@ -473,7 +528,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +540,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +553,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReadRequest) GetFrom() string {
@@ -527,7 +582,7 @@ type ReadMark struct {
 
 func (x *ReadMark) Reset() {
 	*x = ReadMark{}
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +594,7 @@ func (x *ReadMark) String() string {
 func (*ReadMark) ProtoMessage() {}
 
 func (x *ReadMark) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +607,7 @@ func (x *ReadMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMark.ProtoReflect.Descriptor instead.
 func (*ReadMark) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadMark) GetFrom() string {
@@ -587,7 +642,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +654,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +667,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Read) GetFrom() string {
@@ -640,7 +695,7 @@ type ReadReady struct {
 
 func (x *ReadReady) Reset() {
 	*x = ReadReady{}
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +707,7 @@ func (x *ReadReady) String() string {
 func (*ReadReady) ProtoMessage() {}
 
 func (x *ReadReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +720,7 @@ func (x *ReadReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReady.ProtoReflect.Descriptor instead.
 func (*ReadReady) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadReady) GetFrom() string {
@@ -694,7 +749,7 @@ type Learned struct {
 
 func (x *Learned) Reset() {
 	*x = Learned{}
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +761,7 @@ func (x *Learned) String() string {
 func (*Learned) ProtoMessage() {}
 
 func (x *Learned) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +774,7 @@ func (x *Learned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Learned.ProtoReflect.Descriptor instead.
 func (*Learned) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Learned) GetFrom() string {
@@ -756,7 +811,7 @@ type Decided struct {
 
 func (x *Decided) Reset() {
 	*x = Decided{}
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +823,7 @@ func (x *Decided) String() string {
 func (*Decided) ProtoMessage() {}
 
 func (x *Decided) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +836,7 @@ func (x *Decided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decided.ProtoReflect.Descriptor instead.
 func (*Decided) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Decided) GetFrom() string {
@@ -809,7 +864,7 @@ type CatchUp struct {
 
 func (x *CatchUp) Reset() {
 	*x = CatchUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +876,7 @@ func (x *CatchUp) String() string {
 func (*CatchUp) ProtoMessage() {}
 
 func (x *CatchUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +889,7 @@ func (x *CatchUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatchUp.ProtoReflect.Descriptor instead.
 func (*CatchUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CatchUp) GetFrom() string {
@@ -865,7 +920,7 @@ type CaughtUp struct {
 
 func (x *CaughtUp) Reset() {
 	*x = CaughtUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +932,7 @@ func (x *CaughtUp) String() string {
 func (*CaughtUp) ProtoMessage() {}
 
 func (x *CaughtUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +945,7 @@ func (x *CaughtUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaughtUp.ProtoReflect.Descriptor instead.
 func (*CaughtUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CaughtUp) GetFrom() string {
@@ -933,7 +988,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1000,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1013,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SnapshotRequest) GetFrom() string {
@@ -997,7 +1052,7 @@ type SnapshotChunk struct {
 
 func (x *SnapshotChunk) Reset() {
 	*x = SnapshotChunk{}
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1064,7 @@ func (x *SnapshotChunk) String() string {
 func (*SnapshotChunk) ProtoMessage() {}
 
 func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1077,7 @@ func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotChunk.ProtoReflect.Descriptor instead.
 func (*SnapshotChunk) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SnapshotChunk) GetFrom() string {
@@ -1081,7 +1136,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1148,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1161,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Hello) GetFrom() string {
@@ -1149,7 +1204,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1216,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1229,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Welcome) GetFrom() string {
@@ -1212,7 +1267,7 @@ type Configured struct {
 
 func (x *Configured) Reset() {
 	*x = Configured{}
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1279,7 @@ func (x *Configured) String() string {
 func (*Configured) ProtoMessage() {}
 
 func (x *Configured) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1292,7 @@ func (x *Configured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Configured.ProtoReflect.Descriptor instead.
 func (*Configured) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Configured) GetFrom() string {
@@ -1272,7 +1327,7 @@ type Flushed struct {
 
 func (x *Flushed) Reset() {
 	*x = Flushed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1339,7 @@ func (x *Flushed) String() string {
 func (*Flushed) ProtoMessage() {}
 
 func (x *Flushed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1352,7 @@ func (x *Flushed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flushed.ProtoReflect.Descriptor instead.
 func (*Flushed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Flushed) GetBelow() uint64 {
@@ -1317,7 +1372,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1384,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1397,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tick) GetGeneration() uint64 {
@@ -1371,7 +1426,10 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
 	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05heard\x18\x04 \x01(\x04R\x05heard\x12\x1a\n" +
-	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"^\n" +
+	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"F\n" +
+	"\aSucceed\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
+	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"^\n" +
 	"\aConfirm\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
@@ -1456,48 +1514,50 @@ func file_messages_pragmatics_proto_rawDescGZIP() []byte {
 	return file_messages_pragmatics_proto_rawDescData
 }
 
-var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_messages_pragmatics_proto_goTypes = []any{
 	(*Ping)(nil),            // 0: pmmc.v1.Ping
 	(*Pong)(nil),            // 1: pmmc.v1.Pong
 	(*Canvass)(nil),         // 2: pmmc.v1.Canvass
 	(*Canvassed)(nil),       // 3: pmmc.v1.Canvassed
-	(*Confirm)(nil),         // 4: pmmc.v1.Confirm
-	(*Confirmed)(nil),       // 5: pmmc.v1.Confirmed
-	(*Office)(nil),          // 6: pmmc.v1.Office
-	(*ReadRequest)(nil),     // 7: pmmc.v1.ReadRequest
-	(*ReadMark)(nil),        // 8: pmmc.v1.ReadMark
-	(*Read)(nil),            // 9: pmmc.v1.Read
-	(*ReadReady)(nil),       // 10: pmmc.v1.ReadReady
-	(*Learned)(nil),         // 11: pmmc.v1.Learned
-	(*Decided)(nil),         // 12: pmmc.v1.Decided
-	(*CatchUp)(nil),         // 13: pmmc.v1.CatchUp
-	(*CaughtUp)(nil),        // 14: pmmc.v1.CaughtUp
-	(*SnapshotRequest)(nil), // 15: pmmc.v1.SnapshotRequest
-	(*SnapshotChunk)(nil),   // 16: pmmc.v1.SnapshotChunk
-	(*Hello)(nil),           // 17: pmmc.v1.Hello
-	(*Welcome)(nil),         // 18: pmmc.v1.Welcome
-	(*Configured)(nil),      // 19: pmmc.v1.Configured
-	(*Flushed)(nil),         // 20: pmmc.v1.Flushed
-	(*Tick)(nil),            // 21: pmmc.v1.Tick
-	(*Ballot)(nil),          // 22: pmmc.v1.Ballot
-	(*PValue)(nil),          // 23: pmmc.v1.PValue
-	(*Configuration)(nil),   // 24: pmmc.v1.Configuration
+	(*Succeed)(nil),         // 4: pmmc.v1.Succeed
+	(*Confirm)(nil),         // 5: pmmc.v1.Confirm
+	(*Confirmed)(nil),       // 6: pmmc.v1.Confirmed
+	(*Office)(nil),          // 7: pmmc.v1.Office
+	(*ReadRequest)(nil),     // 8: pmmc.v1.ReadRequest
+	(*ReadMark)(nil),        // 9: pmmc.v1.ReadMark
+	(*Read)(nil),            // 10: pmmc.v1.Read
+	(*ReadReady)(nil),       // 11: pmmc.v1.ReadReady
+	(*Learned)(nil),         // 12: pmmc.v1.Learned
+	(*Decided)(nil),         // 13: pmmc.v1.Decided
+	(*CatchUp)(nil),         // 14: pmmc.v1.CatchUp
+	(*CaughtUp)(nil),        // 15: pmmc.v1.CaughtUp
+	(*SnapshotRequest)(nil), // 16: pmmc.v1.SnapshotRequest
+	(*SnapshotChunk)(nil),   // 17: pmmc.v1.SnapshotChunk
+	(*Hello)(nil),           // 18: pmmc.v1.Hello
+	(*Welcome)(nil),         // 19: pmmc.v1.Welcome
+	(*Configured)(nil),      // 20: pmmc.v1.Configured
+	(*Flushed)(nil),         // 21: pmmc.v1.Flushed
+	(*Tick)(nil),            // 22: pmmc.v1.Tick
+	(*Ballot)(nil),          // 23: pmmc.v1.Ballot
+	(*PValue)(nil),          // 24: pmmc.v1.PValue
+	(*Configuration)(nil),   // 25: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
-	22, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
-	22, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
-	22, // 2: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
-	22, // 3: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
-	22, // 4: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
-	23, // 5: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
-	23, // 6: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
-	24, // 7: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	23, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
+	23, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
+	23, // 2: pmmc.v1.Succeed.ballot:type_name -> pmmc.v1.Ballot
+	23, // 3: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
+	23, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
+	23, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
+	24, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
+	24, // 7: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
+	25, // 8: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_messages_pragmatics_proto_init() }
@@ -1512,7 +1572,7 @@ func file_messages_pragmatics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_pragmatics_proto_rawDesc), len(file_messages_pragmatics_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -44,6 +44,7 @@ var Directions = map[protoreflect.Name]Direction{
 	"Pong":            Between,
 	"Canvass":         Between,
 	"Canvassed":       Between,
+	"Succeed":         Between,
 	"Confirm":         Between,
 	"Confirmed":       Between,
 	"Office":          Inside,

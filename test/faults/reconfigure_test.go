@@ -118,3 +118,27 @@ func TestBadChangesAreRefused(t *testing.T) {
 		t.Errorf("epoch %d after refusals, want 1", epoch)
 	}
 }
+
+// TestTheOfficeMoves from leader to leader under load, and no write fails.
+func TestTheOfficeMoves(t *testing.T) {
+	c := clustertest.New(t, 3)
+	acked, stop := load(t, c, 6)
+	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
+	defer cancel()
+	for range 6 {
+		before := acked.Load()
+		from := c.Leader()
+		to := c.Nodes()[int(from.Status().ID)%3]
+		if err := to.MoveLeader(ctx, from.Status().ID); !errors.Is(err, cluster.ErrNotInOffice) {
+			t.Errorf("%s, which is not in office, moved it: %v", to.Name, err)
+		}
+		if err := from.MoveLeader(ctx, to.Status().ID); err != nil {
+			t.Fatalf("from %s to %s: %v", from.Name, to.Name, err)
+		}
+		if now := c.Leader(); now != to {
+			t.Errorf("%s is in office, not %s", now.Name, to.Name)
+		}
+		c.Eventually("at work", moreThan(acked, before+50))
+	}
+	check(t, c, stop())
+}
