@@ -17,7 +17,7 @@ type AcceptorOptions struct {
 	RetainBytes int    // … as long as their decrees are not more than this
 }
 
-// Acceptor is the process of Figure 4, the fault-tolerant memory of Paxos.
+// Acceptor is the process of Fig. 4, the fault-tolerant memory of Paxos.
 //
 // It upholds, on its own, A1 (its ballot only grows) and A2 (a pvalue is accepted
 // only under the current ballot). A3 (nothing accepted is dropped) is relaxed by
@@ -40,6 +40,7 @@ type Acceptor struct {
 // NewAcceptor returns an acceptor with no promises. One that made promises before
 // must be given them back with Restore: if it forgets one, a decision can be undone.
 func NewAcceptor(o AcceptorOptions) *Acceptor {
+	// Fig. 4 l. 1: the zero Ballot is ⊥
 	return &Acceptor{
 		AcceptorOptions: o,
 		accepted:        make(pvalues),
@@ -66,7 +67,7 @@ func (a *Acceptor) Restore(rec *messages.Record) {
 // Start does nothing: an acceptor only ever answers.
 func (a *Acceptor) Start(Env) {}
 
-// Receive is the loop of Figure 4.
+// Receive is the loop of Fig. 4.
 func (a *Acceptor) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P1A:
@@ -88,10 +89,11 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 	}
 }
 
-// onP1A is Figure 4, "⟨p1a, λ, b⟩". The answer starts at the slot that the scout
+// onP1A is Fig. 4, "⟨p1a, λ, b⟩". The answer starts at the slot that the scout
 // asked for and goes on, chunk by chunk, as the scout asks again (Divergence D5).
-func (a *Acceptor) onP1A(env Env, m *messages.P1A) {
+func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	a.adopt(env, BallotOf(m.Ballot))
+	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
 	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })
 	env.Send(Addr(m.From), &messages.P1B{
@@ -104,12 +106,12 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) {
 	})
 }
 
-// onP2A is Figure 4, "⟨p2a, λ, ⟨b, s, c⟩⟩".
+// onP2A is Fig. 4, "⟨p2a, λ, ⟨b, s, c⟩⟩".
 //
 // Divergence D2: the figure accepts only when b = ballot_num. Here b may also be
 // higher, and is then adopted too, because a p2a can overtake the p1a of its own
 // ballot. A1 and A2 hold as before.
-func (a *Acceptor) onP2A(env Env, m *messages.P2A) {
+func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ballot, too (Divergence D2)
 	slot := m.GetPvalue().GetSlot()
 	b := BallotOf(m.GetPvalue().GetBallot())
 	switch {
@@ -124,6 +126,7 @@ func (a *Acceptor) onP2A(env Env, m *messages.P2A) {
 		a.keep(m.Pvalue)
 		env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: m.Pvalue}})
 	}
+	// Fig. 4 l. 5
 	env.Send(Addr(m.From), &messages.P2B{From: string(env.Self()), Ballot: a.ballot.Proto(), Slot: slot})
 }
 
@@ -146,7 +149,7 @@ func (a *Acceptor) onCanvass(env Env, m *messages.Canvass) {
 }
 
 // adopt raises ballot_num to b if that is higher.
-func (a *Acceptor) adopt(env Env, b Ballot) {
+func (a *Acceptor) adopt(env Env, b Ballot) { // Fig. 4 l. 2
 	if b.Compare(a.ballot) > 0 {
 		a.ballot = b
 		env.Persist(&messages.Record{Kind: &messages.Record_Ballot{Ballot: b.Proto()}})
@@ -167,7 +170,7 @@ func (a *Acceptor) keep(v *messages.PValue) {
 		return
 	}
 	a.bytes -= len(a.accepted[v.Slot].GetDecree())
-	a.accepted.add(v)
+	a.accepted.add(v) // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
 	a.bytes += len(a.accepted[v.Slot].Decree)
 }
 

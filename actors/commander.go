@@ -20,7 +20,7 @@ type CommanderOptions struct {
 	Resend time.Duration
 }
 
-// Commander is the process of Figure 6(a): it gets one decree accepted for one
+// Commander is the process of Fig. 6(a): it gets one decree accepted for one
 // slot under one ballot.
 type Commander struct {
 	CommanderOptions
@@ -32,6 +32,7 @@ type Commander struct {
 
 // NewCommander returns a commander for the pvalue ⟨b, s, c⟩ of its options.
 func NewCommander(o CommanderOptions) *Commander {
+	// Fig. 6(a) l. 1
 	return &Commander{
 		CommanderOptions: o,
 		ballot:           BallotOf(o.PValue.Ballot),
@@ -41,11 +42,12 @@ func NewCommander(o CommanderOptions) *Commander {
 
 // Start is the figure before "for ever": ask every acceptor.
 func (c *Commander) Start(env Env) {
+	// Fig. 6(a) l. 1
 	c.p2a = &messages.P2A{From: string(env.Self()), Pvalue: c.PValue}
 	c.ask(env)
 }
 
-// Receive is the loop of Figure 6(a).
+// Receive is the loop of Fig. 6(a).
 func (c *Commander) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P2B:
@@ -58,20 +60,22 @@ func (c *Commander) Receive(env Env, m proto.Message) {
 	}
 }
 
-// onP2B is Figure 6(a), "⟨p2b, α, b′⟩".
+// onP2B is Fig. 6(a), "⟨p2b, α, b′⟩".
 //
 // Divergence D1: the figure takes every b′ ≠ b for a preemption. An answer with
 // b′ < b can only be a stray, and is dropped.
-func (c *Commander) onP2B(env Env, m *messages.P2B) {
+func (c *Commander) onP2B(env Env, m *messages.P2B) { // Fig. 6(a) l. 2
 	switch b := BallotOf(m.Ballot); b.Compare(c.ballot) {
 	case 0:
 		c.waitfor.remove(Addr(m.From))
+		// Fig. 6(a) l. 3
 		if c.waitfor.majorityAnswered() {
 			for _, r := range c.Replicas {
 				env.Send(r, &messages.Decision{From: string(env.Self()), Pvalue: c.PValue})
 			}
 			env.Exit()
 		}
+	// Fig. 6(a) l. 4: a lower ballot is a stray (Divergence D1)
 	case +1:
 		env.Send(c.Leader, &messages.Preempted{From: string(env.Self()), Ballot: m.Ballot})
 		env.Exit()
@@ -80,6 +84,7 @@ func (c *Commander) onP2B(env Env, m *messages.P2B) {
 
 // ask sends the p2a to every acceptor that is silent, and will do so again.
 func (c *Commander) ask(env Env) {
+	// Fig. 6(a) l. 1: and again (Divergence D7)
 	for _, a := range c.Acceptors {
 		if c.waitfor.isSilent(a) {
 			env.Send(a, c.p2a)

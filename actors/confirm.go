@@ -2,7 +2,7 @@ package actors
 
 import "github.com/pmmc-go/pmmc/messages"
 
-// This file is what a leader does in office besides Figure 7: it makes sure, in
+// This file is what a leader does in office besides Fig. 7: it makes sure, in
 // rounds of confirmation, that a majority still holds its ballot. The rounds show
 // the acceptors that it lives, make reads fresh (S8), and tell it when to give up (S10).
 
@@ -32,7 +32,7 @@ func (o *office) progressed() { o.progressAt = o.ticks }
 
 // takeOffice makes this leader the one in office.
 func (l *Leader) takeOffice(env Env) {
-	l.standing = inOffice
+	l.standing = inOffice // Fig. 7 l. 5
 	o := &l.office
 	o.serves, o.waiting, o.asking = nil, nil, false
 	o.progressed()
@@ -46,7 +46,7 @@ func (l *Leader) takeOffice(env Env) {
 // retire ends the office or the run for it. Commanders go on until somebody
 // preempts them: what was proposed may be decided.
 func (l *Leader) retire() {
-	l.standing = passive
+	l.standing = passive // Fig. 7 l. 7
 	l.office.serves, l.office.waiting, l.office.asking = nil, nil, false
 }
 

@@ -146,9 +146,10 @@ func (l *Leader) runOrCatchUp(env Env) {
 	l.run(env)
 }
 
-// run is the last part of Figure 7, l. 7: a ballot above all that were seen, and a
-// scout for it. The round is on disk before the scout first says it (S2).
+// run takes a ballot above all that were seen, and sends a scout for it. The
+// round is on disk before the scout first says it (S2).
 func (l *Leader) run(env Env) {
+	// Fig. 7 l. 7: not at once (Divergence D8)
 	l.round++
 	l.ballot = Ballot{Round: l.round, Leader: l.ID}
 	l.standing = scouting
@@ -162,7 +163,7 @@ func (l *Leader) run(env Env) {
 		Resend:    l.Resend,
 		Tries:     scoutTries,
 	}
-	env.Spawn(fmt.Sprintf("scout-%d", l.round), func() Role { return NewScout(o) })
+	env.Spawn(fmt.Sprintf("scout-%d", l.round), func() Role { return NewScout(o) }) // Fig. 7 l. 7
 }
 
 // scoutTries is how often a scout asks before it ends without a majority.

@@ -31,7 +31,7 @@ const (
 	inOffice                   // the figure's active = true
 )
 
-// Leader is the process of Figure 7. Its file holds the figure: proposals, scouts
+// Leader is the process of Fig. 7. Its file holds the figure: proposals, scouts
 // and commanders. When to run is in election.go, reads and the proof that it is
 // still in office are in confirm.go.
 type Leader struct {
@@ -53,6 +53,7 @@ type Leader struct {
 // NewLeader returns a leader that has used no ballot. One that ran before must be
 // given its rounds back with Restore.
 func NewLeader(o LeaderOptions) *Leader {
+	// Fig. 7 l. 1: a round is taken in run, above those on disk
 	return &Leader{
 		LeaderOptions: o,
 		proposals:     make(pvalues),
@@ -68,15 +69,15 @@ func (l *Leader) Restore(rec *messages.Record) {
 	}
 }
 
-// Start is Figure 7 before "for ever", but that the first scout waits like any
+// Start is Fig. 7 before "for ever", but that the first scout waits like any
 // other until the leader in office is missed (Divergence D8).
 func (l *Leader) Start(env Env) {
-	l.listen(env)
+	l.listen(env) // Fig. 7 l. 1: the scout waits (Divergence D8)
 	l.tellReplica(env)
 	env.After(l.Tick, &messages.Tick{})
 }
 
-// Receive is the loop of Figure 7.
+// Receive is the loop of Fig. 7.
 func (l *Leader) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Propose:
@@ -106,19 +107,20 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 	}
 }
 
-// onPropose is Figure 7, "⟨propose, s, c⟩". A slot that has a proposal keeps it;
+// onPropose is Fig. 7, "⟨propose, s, c⟩". A slot that has a proposal keeps it;
 // if its decision got lost, a new commander finds it again.
-func (l *Leader) onPropose(env Env, m *messages.Propose) {
+func (l *Leader) onPropose(env Env, m *messages.Propose) { // Fig. 7 l. 2
 	low := max(l.first(), l.floor)
 	if m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
 		return
 	}
-	if _, ok := l.proposals[m.Slot]; !ok {
+	if _, ok := l.proposals[m.Slot]; !ok { // Fig. 7 l. 2
 		if len(l.proposals) == 0 {
 			l.office.progressed() // nothing waited so far
 		}
-		l.propose(m.Slot, m.Decree)
+		l.propose(m.Slot, m.Decree) // Fig. 7 l. 3
 	}
+	// Fig. 7 l. 3
 	if l.standing == inOffice {
 		l.command(env, m.Slot)
 	}
@@ -149,15 +151,15 @@ func (l *Leader) command(env Env, slot uint64) {
 		Resend:    l.Resend,
 	}
 	name := fmt.Sprintf("commander-%d-%d", l.ballot.Round, slot)
-	env.Spawn(name, func() Role { return NewCommander(o) })
+	env.Spawn(name, func() Role { return NewCommander(o) }) // Fig. 7 l. 3
 }
 
-// onAdopted is Figure 7, "⟨adopted, ballot_num, pvals⟩".
-func (l *Leader) onAdopted(env Env, m *messages.Adopted) {
+// onAdopted is Fig. 7, "⟨adopted, ballot_num, pvals⟩".
+func (l *Leader) onAdopted(env Env, m *messages.Adopted) { // Fig. 7 l. 4
 	if l.standing != scouting || BallotOf(m.Ballot) != l.ballot {
 		return
 	}
-	// proposals ◁ pmax(pvals); the scout has taken pmax already.
+	// Fig. 7 l. 5: the scout has taken pmax already
 	for _, v := range m.Accepted {
 		l.propose(v.Slot, v.Decree)
 	}
@@ -173,14 +175,14 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) {
 		}
 		l.command(env, slot)
 	}
-	l.takeOffice(env)
+	l.takeOffice(env) // Fig. 7 l. 5
 }
 
-// onPreempted is Figure 7, "⟨preempted, ⟨r′, λ′⟩⟩".
+// onPreempted is Fig. 7, "⟨preempted, ⟨r′, λ′⟩⟩".
 //
 // Divergence D8: the figure runs again at once. Here the leader stays out while
 // the preempting one is alive, and for longer each time (§3).
-func (l *Leader) onPreempted(env Env, b Ballot) {
+func (l *Leader) onPreempted(env Env, b Ballot) { // Fig. 7 l. 6
 	l.round = max(l.round, b.Round)
 	if b.Compare(l.ballot) <= 0 || (l.standing < scouting && b.Compare(l.election.ballot) <= 0) {
 		return // a stray, or of the one that is recognised already
@@ -188,7 +190,7 @@ func (l *Leader) onPreempted(env Env, b Ballot) {
 	if l.standing >= scouting {
 		l.election.timeout.preempted()
 	}
-	l.retire()
+	l.retire() // Fig. 7 l. 7
 	l.recognise(env, b)
 }
 

@@ -14,7 +14,7 @@ func (p pvalues) add(v *messages.PValue) {
 	if old, ok := p[v.GetSlot()]; ok && BallotOf(old.Ballot).Compare(BallotOf(v.GetBallot())) >= 0 {
 		return
 	}
-	p[v.GetSlot()] = v
+	p[v.GetSlot()] = v // Fig. 7 l. 5: pmax
 }
 
 // noop is the decree that changes nothing; it fills holes (S9).

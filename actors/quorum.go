@@ -20,7 +20,7 @@ func (w waitfor) remove(a Addr) { delete(w.silent, a) }
 
 // majorityAnswered is |waitfor| < |acceptors| / 2, without the slip of integer
 // division when their number is even.
-func (w waitfor) majorityAnswered() bool { return 2*len(w.silent) < w.acceptors }
+func (w waitfor) majorityAnswered() bool { return 2*len(w.silent) < w.acceptors } // Fig. 6(a) l. 3, Fig. 6(b) l. 3
 
 // isSilent tells whether a is an acceptor that has not answered.
 func (w waitfor) isSilent(a Addr) bool { return w.silent[a] }

@@ -27,7 +27,7 @@ type ReplicaOptions struct {
 	Tick          time.Duration // between two looks at what is missing
 }
 
-// Replica is the process of Figure 1. This file holds the figure; catching up is
+// Replica is the process of Fig. 1. This file holds the figure; catching up is
 // in catchup.go, reads are in reads.go, sessions in sessions.go.
 //
 // It keeps the open window only (§4): the decisions below slot_out are with the
@@ -81,6 +81,7 @@ func idOf(c *messages.Command) commandID {
 // NewReplica returns a replica that goes on from the state of its options.
 func NewReplica(o ReplicaOptions) *Replica {
 	me, _ := o.Configuration.Member(o.ID)
+	// Fig. 1 l. 1
 	r := &Replica{
 		ReplicaOptions: o,
 		member:         me.Name,
@@ -99,7 +100,7 @@ func NewReplica(o ReplicaOptions) *Replica {
 
 // resume takes slot_out, the configurations and the sessions from the state.
 func (r *Replica) resume() {
-	r.slotOut = r.State.SlotOut()
+	r.slotOut = r.State.SlotOut() // Fig. 1 l. 1: it may have run before
 	if r.epochs = epochsOf(r.State.Configurations()); len(r.epochs) == 0 {
 		r.epochs, r.unsaved = epochs{r.Configuration}, true
 	}
@@ -115,7 +116,7 @@ func (r *Replica) Start(env Env) {
 	env.After(r.Tick, &messages.Tick{})
 }
 
-// Receive is the loop of Figure 1.
+// Receive is the loop of Fig. 1.
 func (r *Replica) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Request:
@@ -143,16 +144,16 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 	default:
 		env.Refuse(m)
 	}
-	r.propose(env)
+	r.propose(env) // Fig. 1 l. 17
 	r.tellAcceptor(env)
 }
 
-// onRequest is Figure 1, "⟨request, c⟩".
+// onRequest is Fig. 1, "⟨request, c⟩".
 //
 // Divergence D9: where the leader in office is known and lives elsewhere, a client's
 // commands go to the replica beside it, so that two replicas seldom propose for one
 // slot. When they come again, this replica proposes them itself.
-func (r *Replica) onRequest(env Env, m *messages.Request) {
+func (r *Replica) onRequest(env Env, m *messages.Request) { // Fig. 1 l. 12: unless handed over (Divergence D9)
 	var unseen []*messages.Command
 	for _, c := range m.Commands {
 		switch known, answer := r.sessions.look(c); {
@@ -165,6 +166,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) {
 	if len(unseen) == 0 {
 		return
 	}
+
 	proposer := r.besideLeader()
 	mine := m.Again || proposer == "" || proposer == env.Self() || Addr(m.From).Member() != r.member
 	if !mine {
@@ -182,7 +184,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) {
 		r.queued[idOf(c)] = true
 		delete(r.handed, idOf(c))
 	}
-	r.requests = append(r.requests, unseen...)
+	r.requests = append(r.requests, unseen...) // Fig. 1 l. 12
 }
 
 // office is the configuration that governs a slot, and the member whose leader is in
@@ -201,16 +203,17 @@ func (r *Replica) besideLeader() Addr {
 	return ""
 }
 
-// propose is Figure 1's propose(). A decree takes all the commands that wait, up to
+// propose is Fig. 1's propose(). A decree takes all the commands that wait, up to
 // a limit, so that batches grow with the load and a lone client waits for nobody.
-func (r *Replica) propose(env Env) {
-	for r.mayPropose() && len(r.requests) > 0 {
-		if _, decided := r.decisions[r.slotIn]; !decided {
+func (r *Replica) propose(env Env) { // Fig. 1 l. 2
+	for r.mayPropose() && len(r.requests) > 0 { // Fig. 1 l. 3
+		if _, decided := r.decisions[r.slotIn]; !decided { // Fig. 1 l. 5
+			// Fig. 1 l. 6
 			p := r.takeBatch()
 			r.proposals[r.slotIn] = p
-			r.send(env, r.slotIn, p, false)
+			r.send(env, r.slotIn, p, false) // Fig. 1 l. 7
 		}
-		r.slotIn++
+		r.slotIn++ // Fig. 1 l. 8
 	}
 	r.fillWindow(env)
 }
@@ -226,7 +229,7 @@ func (r *Replica) window() uint64 { return r.epochs.latest().Window }
 func (r *Replica) takeBatch() *proposal {
 	n := r.batch(r.requests)
 	commands := r.requests[:n:n]
-	r.requests = r.requests[n:]
+	r.requests = r.requests[n:] // Fig. 1 l. 6
 	return &proposal{commands: commands, decree: encode(commands)}
 }
 
@@ -247,7 +250,8 @@ func (r *Replica) batch(commands []*messages.Command) int {
 // office gets it first, and all of them when it comes to nothing.
 func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 	m := &messages.Propose{From: string(env.Self()), Slot: slot, Decree: p.decree}
-	c, office, known := r.office(slot)
+	c, office, known := r.office(slot) // Fig. 1 l. 4: as the slot's configuration has it
+	// Fig. 1 l. 7
 	if known && !toAll {
 		env.Send(LeaderAddr(office.Name, c.Epoch), m)
 		return
@@ -257,35 +261,37 @@ func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 	}
 }
 
-// onDecision is Figure 1, "⟨decision, s, c⟩". What lies far ahead is dropped: this
+// onDecision is Fig. 1, "⟨decision, s, c⟩". What lies far ahead is dropped: this
 // replica lags, and will be told again.
-func (r *Replica) onDecision(env Env, v *messages.PValue) {
+func (r *Replica) onDecision(env Env, v *messages.PValue) { // Fig. 1 l. 13
 	slot := v.GetSlot()
 	if slot < r.slotOut || slot >= r.slotOut+2*r.window() {
 		return
 	}
-	r.decisions[slot] = v
+	r.decisions[slot] = v // Fig. 1 l. 13
 	r.advance(env)
 }
 
-// advance executes all that is decided without a gap: Figure 1, l. 14–16.
+// advance executes all that is decided without a gap.
 func (r *Replica) advance(env Env) {
+	// Fig. 1 l. 14
 	for {
 		v, ok := r.decisions[r.slotOut]
 		if !ok {
 			break
 		}
 		delete(r.decisions, r.slotOut)
-		r.settleProposal(env, v.Decree)
-		r.perform(env, v)
+		r.settleProposal(env, v.Decree) // Fig. 1 l. 15
+		r.perform(env, v)               // Fig. 1 l. 16
 	}
 	r.slotIn = max(r.slotIn, r.slotOut)
 	r.serveReads(env)
 }
 
-// settleProposal is Figure 1, l. 15: what this replica proposed for slot_out is
-// done, or has to be proposed again if the slot decided something else.
+// settleProposal ends what this replica proposed for slot_out: it is done, or has to
+// be proposed again if the slot decided something else.
 func (r *Replica) settleProposal(env Env, decided []byte) {
+	// Fig. 1 l. 15
 	p, ok := r.proposals[r.slotOut]
 	if !ok {
 		return
@@ -315,22 +321,24 @@ func (r *Replica) dropExecuted(env Env) {
 	})
 }
 
-// perform is Figure 1's perform(), for each command of a decree.
-func (r *Replica) perform(env Env, v *messages.PValue) {
+// perform is Fig. 1's perform(), for each command of a decree.
+func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	var answers []*messages.Answer
 	var toRun []*messages.Answer
 	var operations [][]byte
 	for _, c := range decreeOf(v.Decree).Commands {
+		// Fig. 1 l. 10: sessions remember, where the figure searches all decisions
 		known, answer := r.sessions.look(c)
 		if known == fresh {
 			answer = r.sessions.begin(v.Slot, c)
 			if c.Configuration != nil {
-				answer.Result = r.reconfigure(v.Slot, c.Configuration)
+				answer.Result = r.reconfigure(v.Slot, c.Configuration) // Fig. 1 l. 10
 			} else {
 				toRun = append(toRun, answer)
 				operations = append(operations, c.Operation)
 			}
 		}
+		// Fig. 1 l. 11: the replica beside the client sends the response
 		if r.isMine(c) {
 			delete(r.handed, idOf(c))
 			if answer != nil {
@@ -338,6 +346,7 @@ func (r *Replica) perform(env Env, v *messages.PValue) {
 			}
 		}
 	}
+	// Fig. 1 l. 11
 	if len(operations) > 0 {
 		for i, result := range r.State.Execute(v.Slot, operations) {
 			toRun[i].Result = result

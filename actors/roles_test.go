@@ -245,7 +245,7 @@ func TestS12_Majorities(t *testing.T) {
 	}
 }
 
-// D1, Fig. 6 l. 4: a higher ballot preempts, a lower one is a stray. D7: the silent
+// D1, Fig. 6(a) l. 4 and 6(b) l. 4: a higher ballot preempts, a lower one is a stray. D7: the silent
 // are asked again, and only they; a scout gives up in the end.
 func TestPreemptionAndResend(t *testing.T) {
 	acceptors := []Addr{"1", "2", "3"}

@@ -26,7 +26,7 @@ type ScoutOptions struct {
 	Tries  int
 }
 
-// Scout is the process of Figure 6(b): it gets one ballot adopted by a majority.
+// Scout is the process of Fig. 6(b): it gets one ballot adopted by a majority.
 type Scout struct {
 	ScoutOptions
 	waitfor   waitfor
@@ -38,6 +38,7 @@ type Scout struct {
 
 // NewScout returns a scout for the ballot of its options.
 func NewScout(o ScoutOptions) *Scout {
+	// Fig. 6(b) l. 1
 	s := &Scout{
 		ScoutOptions: o,
 		waitfor:      waitForAll(o.Acceptors),
@@ -53,7 +54,7 @@ func NewScout(o ScoutOptions) *Scout {
 // Start is the figure before "for ever": ask every acceptor.
 func (s *Scout) Start(env Env) { s.askAll(env) }
 
-// Receive is the loop of Figure 6(b).
+// Receive is the loop of Fig. 6(b).
 func (s *Scout) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P1B:
@@ -65,9 +66,9 @@ func (s *Scout) Receive(env Env, m proto.Message) {
 	}
 }
 
-// onP1B is Figure 6(b), "⟨p1b, α, b′, r⟩". An acceptor has answered when its last
+// onP1B is Fig. 6(b), "⟨p1b, α, b′, r⟩". An acceptor has answered when its last
 // chunk came (Divergence D5); an answer with b′ < b is a stray (Divergence D1).
-func (s *Scout) onP1B(env Env, m *messages.P1B) {
+func (s *Scout) onP1B(env Env, m *messages.P1B) { // Fig. 6(b) l. 2
 	from := Addr(m.From)
 	switch b := BallotOf(m.Ballot); b.Compare(s.Ballot) {
 	case 0:
@@ -84,9 +85,11 @@ func (s *Scout) onP1B(env Env, m *messages.P1B) {
 			return
 		}
 		s.waitfor.remove(from)
+		// Fig. 6(b) l. 3
 		if s.waitfor.majorityAnswered() {
 			s.adopted(env)
 		}
+	// Fig. 6(b) l. 4: a lower ballot is a stray (Divergence D1)
 	case +1:
 		env.Send(s.Leader, &messages.Preempted{From: string(env.Self()), Ballot: m.Ballot})
 		env.Exit()
@@ -94,6 +97,7 @@ func (s *Scout) onP1B(env Env, m *messages.P1B) {
 }
 
 func (s *Scout) adopted(env Env) {
+	// Fig. 6(b) l. 3
 	accepted := make([]*messages.PValue, 0, len(s.pvalues))
 	for _, slot := range slices.Sorted(maps.Keys(s.pvalues)) {
 		accepted = append(accepted, s.pvalues[slot])
@@ -110,6 +114,7 @@ func (s *Scout) askAll(env Env) {
 		env.Exit()
 		return
 	}
+	// Fig. 6(b) l. 1: and again (Divergence D7)
 	for _, a := range s.Acceptors {
 		if s.waitfor.isSilent(a) {
 			s.ask(env, a)
@@ -120,5 +125,6 @@ func (s *Scout) askAll(env Env) {
 }
 
 func (s *Scout) ask(env Env, a Addr) {
+	// Fig. 6(b) l. 1
 	env.Send(a, &messages.P1A{From: string(env.Self()), Ballot: s.Ballot.Proto(), Slot: s.next[a]})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Sessions remembers, for each client, which commands were executed and what came
-// of them (S6). It replaces Fig. 1, l. 10, which searches all decisions ever made;
+// of them (S6). It replaces Fig. 1's search of all decisions ever made;
 // being replicated state, it depends on the executed decrees alone.
 //
 // A client is a member; each start of the member's process is an incarnation of

@@ -26,7 +26,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newNode(), newDev(), newConfig(),
 		newStatus(), newGet(), newPut(), newDel(), newTxn(),
-		newVersion(),
+		newPaper(), newVersion(),
 	)
 	root.SetHelpCommandGroupID("")
 	return root

@@ -32,6 +32,9 @@ func TestUsage(t *testing.T) {
 		{"txn --if value(a) --then put_a_1", "want a condition"},
 		{"dev --shift-ports 65000", "want 1 to 65535"},
 		{"dev --log-level loud", "want one of trace"},
+		{"paper acceptr", `did you mean "acceptor"`},
+		{"paper figure", `unknown command "figure"`},
+		{"paper scout 7", "unknown command"},
 		{"version 7", "unknown command"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -47,7 +50,8 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, line := range []string{
 		"", "help", "node --help", "dev --help", "status --help", "get --help", "put --help", "del --help",
-		"txn --help", "config", "config validate --help", "version", "completion bash",
+		"txn --help", "config", "config validate --help", "paper", "paper leader --help", "version",
+		"completion bash",
 	} {
 		out, err, code := pmmc(t, strings.Fields(line)...)
 		if code != exitDone || out == "" || err != "" {

@@ -30,12 +30,17 @@ var rolesMayImport = []string{
 	"github.com/pmmc-go/pmmc/messages",
 }
 
+// showsRoles is the one file of package actors that is no role's: it holds the text of
+// the others, for `pmmc paper`, and so may import what embeds files.
+const showsRoles = "actors/source.go"
+
 // mayNotImport lists, by folder, what would turn the direction of imports round.
 var mayNotImport = map[string][]string{
 	"messages":       {"/actors", "/cluster", "/config", "/cmd", "/test"},
 	"actors/runtime": {"/cluster", "/config", "/cmd", "/test"},
 	"config":         {"/actors", "/cluster", "/cmd", "/test", "/messages"},
 	"cluster":        {"/cmd", "/test"},
+	"docs":           {"/cluster", "/config", "/cmd", "/test"},
 	"cmd":            {"/test"},
 }
 
@@ -95,7 +100,7 @@ func TestImports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.isRole() && !slices.Contains(rolesMayImport, path) {
+			if s.isRole() && !slices.Contains(rolesMayImport, path) && (s.path != showsRoles || path != "embed") {
 				t.Errorf("%s imports %s: a role may not see it", s.path, path)
 			}
 			for folder, banned := range mayNotImport {
