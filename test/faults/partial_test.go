@@ -1,0 +1,155 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pmmc-go/pmmc/cluster/clustertest"
+)
+
+// cutAllBut leaves only the links of pairs, both ways.
+func cutAllBut(c *clustertest.Cluster, pairs ...[2]string) {
+	kept := make(map[[2]string]bool)
+	for _, p := range pairs {
+		kept[p], kept[[2]string{p[1], p[0]}] = true, true
+	}
+	for _, a := range c.Nodes() {
+		for _, b := range c.Nodes() {
+			if a != b && !kept[[2]string{a.Name, b.Name}] {
+				c.Cut(a.Name, b.Name)
+			}
+		}
+	}
+}
+
+// star links a hub with all others, who do not reach each other.
+func star(c *clustertest.Cluster, hub string) (pairs [][2]string) {
+	for _, n := range c.Nodes() {
+		if n.Name != hub {
+			pairs = append(pairs, [2]string{hub, n.Name})
+		}
+	}
+	return pairs
+}
+
+func otherThan(c *clustertest.Cluster, names ...string) *clustertest.Node {
+	for _, n := range c.Nodes() {
+		other := true
+		for _, name := range names {
+			other = other && n.Name != name
+		}
+		if other {
+			return n
+		}
+	}
+	return nil
+}
+
+// inOffice waits until a node's leader is in office and writes through it succeed, and
+// sees it keep its ballot for as long as the longest of its first time-outs.
+func inOffice(t *testing.T, c *clustertest.Cluster, n *clustertest.Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
+	defer cancel()
+	c.Eventually(n.Name+" in office", func() error {
+		if s := n.Status().Leader; s.Standing != "active" {
+			return fmt.Errorf("%s is %s", n.Name, s.Standing)
+		}
+		return nil
+	})
+	if _, err := n.Propose(ctx, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	ballot := n.Status().Leader.Ballot
+	for begin := time.Now(); time.Since(begin) < time.Second; {
+		if _, err := n.Propose(ctx, []byte("next")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := n.Status().Leader; now.Ballot != ballot || now.Standing != "active" {
+		t.Errorf("%s went from ballot %v in office to %v, %s", n.Name, ballot, now.Ballot, now.Standing)
+	}
+}
+
+// Leaders that are alive while some protocols stand still: the three shapes of Ng, Haridi
+// and Carbone, Omni-Paxos, EuroSys 2023.
+
+// TestQuorumLoss leaves the leader a link to the hub, which alone reaches a majority.
+func TestQuorumLoss(t *testing.T) {
+	c := clustertest.New(t, 5)
+	hub := otherThan(c, c.Leader().Name)
+	cutAllBut(c, star(c, hub.Name)...)
+	inOffice(t, c, hub)
+}
+
+// TestConstrainedElection has the leader reach nobody, and the only node that reaches a
+// majority be far behind.
+func TestConstrainedElection(t *testing.T) {
+	for _, size := range []int{3, 5} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			c := clustertest.New(t, size)
+			leader := c.Leader()
+			hub := otherThan(c, leader.Name)
+			c.Isolate(hub.Name)
+			writesPass(t, leader, 500*time.Millisecond)
+			c.Heal()
+			cutAllBut(c, slices.DeleteFunc(star(c, hub.Name), func(p [2]string) bool { return p[1] == leader.Name })...)
+			inOffice(t, c, hub)
+		})
+	}
+}
+
+// TestChain links each node with the next one only.
+func TestChain(t *testing.T) {
+	for _, size := range []int{3, 5} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			c := clustertest.New(t, size)
+			leader := c.Leader()
+			chain := []string{otherThan(c, leader.Name).Name, leader.Name} // three hear the leader
+			for _, n := range c.Nodes() {
+				if !slices.Contains(chain, n.Name) {
+					chain = append(chain, n.Name)
+				}
+			}
+			var pairs [][2]string
+			for i := range size - 1 {
+				pairs = append(pairs, [2]string{chain[i], chain[i+1]})
+			}
+			cutAllBut(c, pairs...)
+			inOffice(t, c, leader)
+		})
+	}
+}
+
+// TestChainWithTheLeaderAtItsEnd moves the office to where a majority is reached, if the
+// leader does not reach one.
+func TestChainWithTheLeaderAtItsEnd(t *testing.T) {
+	c := clustertest.New(t, 5)
+	leader := c.Leader()
+	chain := []string{leader.Name}
+	for _, n := range c.Nodes() {
+		if n != leader {
+			chain = append(chain, n.Name)
+		}
+	}
+	var pairs [][2]string
+	for i := range len(chain) - 1 {
+		pairs = append(pairs, [2]string{chain[i], chain[i+1]})
+	}
+	cutAllBut(c, pairs...)
+	var next *clustertest.Node
+	c.Eventually("led by one that reaches a majority", func() error {
+		for _, name := range chain[1:4] {
+			if n := c.Node(name); n.Status().Leader.Standing == "active" {
+				next = n
+				return nil
+			}
+		}
+		return errors.New("none of them is in office")
+	})
+	inOffice(t, c, next)
+}
