@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,6 +16,8 @@ type AcceptorOptions struct {
 	ChunkBytes  int    // of decrees in one p1b or CaughtUp, at the most; a single decree may be longer
 	RetainSlots uint64 // this many slots are kept for those who lag, though they could be forgotten …
 	RetainBytes int    // … as long as their decrees are not more than this
+
+	Lease time.Duration // the longest that is granted to a leader in office; 0 for none
 }
 
 // Acceptor is the process of Fig. 4, the fault-tolerant memory of Paxos.
@@ -34,6 +37,7 @@ type Acceptor struct {
 	decided   []*messages.DecidedRun // what of accepted is known to be decided, by slot
 	saved     uint64                 // decided is on disk for slots below this
 	executed  uint64                 // slots below this are executed by some replica
+	leased    time.Duration          // until then no higher ballot is promised
 	durable   map[Addr]uint64        // slots below this are durable at a replica
 }
 
@@ -64,8 +68,9 @@ func (a *Acceptor) Restore(rec *messages.Record) {
 	}
 }
 
-// Start does nothing: an acceptor only ever answers.
-func (a *Acceptor) Start(Env) {}
+// Start waits out the lease that it may have granted before a restart. Otherwise an
+// acceptor only ever answers.
+func (a *Acceptor) Start(env Env) { a.leased = env.Now() + a.Lease }
 
 // Receive is the loop of Fig. 4.
 func (a *Acceptor) Receive(env Env, m proto.Message) {
@@ -92,7 +97,9 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 // onP1A is Fig. 4, "⟨p1a, λ, b⟩". The answer starts at the slot that the scout
 // asked for and goes on, chunk by chunk, as the scout asks again (Divergence D5).
 func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
-	a.adopt(env, BallotOf(m.Ballot))
+	if b := BallotOf(m.Ballot); b.Leader == a.ballot.Leader || env.Now() >= a.leased {
+		a.adopt(env, b)
+	} // otherwise the scout hears of the lower ballot, which it drops, and asks again (S8)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
 	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })
@@ -130,13 +137,17 @@ func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ba
 	env.Send(Addr(m.From), &messages.P2B{From: string(env.Self()), Ballot: a.ballot.Proto(), Slot: slot})
 }
 
-// onConfirm answers whether a ballot still stands (S8). An acceptor that missed
-// the ballot's p1a adopts it now.
+// onConfirm answers whether a ballot still stands (S8), and grants its leader a lease
+// if that asks for one. An acceptor that missed the ballot's p1a adopts it now.
 func (a *Acceptor) onConfirm(env Env, m *messages.Confirm) {
 	a.adopt(env, BallotOf(m.Ballot))
-	env.Send(Addr(m.From), &messages.Confirmed{
-		From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number,
-	})
+	answer := &messages.Confirmed{From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number}
+	if BallotOf(m.Ballot) == a.ballot {
+		granted := min(time.Duration(m.Lease), a.Lease)
+		a.leased = max(a.leased, env.Now()+granted)
+		answer.Lease = uint64(granted)
+	}
+	env.Send(Addr(m.From), answer)
 }
 
 // onCanvass tells a leader that misses the one in office what was heard of it

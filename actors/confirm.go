@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/pmmc-go/pmmc/messages"
+import (
+	"time"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
 
 // This file is what a leader does in office besides Fig. 7: it makes sure, in
 // rounds of confirmation, that a majority still holds its ballot. The rounds show
@@ -16,8 +20,12 @@ type office struct {
 	number  uint64 // of the round under way or, when unheard is empty, of the last
 	asking  bool   // a round is under way
 	unheard waitfor
-	serves  []*messages.ReadRequest // reads that came before the round under way
-	waiting []*messages.ReadRequest // reads that came after
+
+	began     time.Duration           // when the round began
+	ungranted waitfor                 // who has not granted the lease that it asks for
+	leased    time.Duration           // until then a majority promises no higher ballot
+	serves    []*messages.ReadRequest // reads that came before the round under way
+	waiting   []*messages.ReadRequest // reads that came after
 }
 
 // Patience of a leader in office, in its time-outs: for a majority, for its own
@@ -47,6 +55,7 @@ func (l *Leader) takeOffice(env Env) {
 // preempts them: what was proposed may be decided.
 func (l *Leader) retire() {
 	l.standing = passive // Fig. 7 l. 7
+	l.office.leased = 0
 	l.office.serves, l.office.waiting, l.office.asking = nil, nil, false
 }
 
@@ -55,6 +64,10 @@ func (l *Leader) retire() {
 func (l *Leader) onReadRequest(env Env, m *messages.ReadRequest) {
 	if l.standing != inOffice {
 		return // the replica asks again when it knows who is
+	}
+	if env.Now() < l.office.leased {
+		l.mark(env, m)
+		return
 	}
 	if len(l.office.waiting) >= maxWaitingReads {
 		return
@@ -75,12 +88,15 @@ func (l *Leader) confirm(env Env) {
 	o.number++
 	o.asking, o.shownAt = true, o.ticks
 	o.serves, o.waiting = o.waiting, nil
+	o.began, o.ungranted = env.Now(), waitForAll(l.Configuration.Acceptors())
 	o.unheard = waitForAll(l.Configuration.Acceptors())
 	l.askUnheard(env)
 }
 
 func (l *Leader) askUnheard(env Env) {
-	m := &messages.Confirm{From: string(env.Self()), Ballot: l.ballot.Proto(), Number: l.office.number}
+	m := &messages.Confirm{
+		From: string(env.Self()), Ballot: l.ballot.Proto(), Number: l.office.number, Lease: uint64(l.Lease),
+	}
 	for _, a := range l.Configuration.Acceptors() {
 		if l.office.unheard.isSilent(a) {
 			env.Send(a, m)
@@ -107,17 +123,36 @@ func (l *Leader) onConfirmed(env Env, m *messages.Confirmed) {
 		return
 	}
 	o.unheard.remove(from)
+	if l.Lease > 0 && time.Duration(m.Lease) >= l.Lease {
+		o.ungranted.remove(from)
+		if o.ungranted.majorityAnswered() {
+			o.leased = o.began + l.usable()
+		}
+	}
 	if !o.asking || !o.unheard.majorityAnswered() {
 		return
 	}
 	o.asking = false
 	for _, r := range o.serves {
-		env.Send(Addr(r.From), &messages.ReadMark{From: string(env.Self()), Slot: l.highest, Number: r.Number})
+		l.mark(env, r)
 	}
 	o.serves = nil
 	if len(o.waiting) > 0 {
 		l.confirm(env)
 	}
+}
+
+// usable is how much of a lease counts from the start of its round on this leader's
+// clock: as much as has passed on no acceptor's, though theirs be the fastest and its
+// own the slowest.
+func (l *Leader) usable() time.Duration {
+	return time.Duration(float64(l.Lease) * (1 - l.Drift) / (1 + l.Drift))
+}
+
+// mark answers a read: whatever was answered before it came is in a slot that this
+// leader knows of.
+func (l *Leader) mark(env Env, r *messages.ReadRequest) {
+	env.Send(Addr(r.From), &messages.ReadMark{From: string(env.Self()), Slot: l.highest, Number: r.Number})
 }
 
 // onOfficeTick shows that this leader is in office, asks the silent again, and

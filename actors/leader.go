@@ -19,6 +19,9 @@ type LeaderOptions struct {
 	Tick          time.Duration // between two pings, and between two confirmations of its ballot
 	Timeout       TimeoutOptions
 	Resend        time.Duration // of its scouts and commanders
+
+	Lease time.Duration // for which it asks acceptors in office (S8); 0 for none …
+	Drift float64       // … and by how much, of 1, any clock may be too fast or too slow
 }
 
 // standing is where a leader stands in its run for office.

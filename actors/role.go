@@ -54,6 +54,9 @@ type Env interface {
 	Persist(rec *messages.Record)
 	// After delivers m to Self once d has passed, unless the role exits first.
 	After(d time.Duration, m proto.Message)
+	// Now is the time on the node's clock, which only goes forward. It says nothing of
+	// what other nodes' clocks say.
+	Now() time.Duration
 	// Rand draws from the node's seed.
 	Rand() uint64
 }

@@ -28,6 +28,7 @@ type notes struct {
 	records []*messages.Record
 	spawned map[string]Role
 	refused int
+	now     time.Duration
 	exited  bool
 }
 
@@ -39,6 +40,7 @@ type sent struct {
 func (n *notes) Self() Addr                         { return n.self }
 func (n *notes) Refuse(proto.Message)               { n.refused++ }
 func (n *notes) After(time.Duration, proto.Message) {}
+func (n *notes) Now() time.Duration                 { return n.now }
 func (n *notes) Rand() uint64                       { return 0 }
 func (n *notes) Exit()                              { n.log, n.exited = append(n.log, "exit"), true }
 func (n *notes) Send(to Addr, m proto.Message) {

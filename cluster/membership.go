@@ -156,6 +156,7 @@ func (n *Node) buildAcceptor(c actors.Configuration) actors.Role {
 	p := n.options.Protocol
 	return actors.NewAcceptor(actors.AcceptorOptions{
 		Configuration: c, ChunkBytes: p.ChunkBytes, RetainSlots: uint64(p.RetainSlots), RetainBytes: p.RetainBytes,
+		Lease: p.Lease,
 	})
 }
 
@@ -163,6 +164,7 @@ func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors
 	p := n.options.Protocol
 	return actors.NewLeader(actors.LeaderOptions{
 		ID: id, Configuration: c, Eager: eager, Tick: p.Ping, Timeout: p.Timeout, Resend: p.Resend,
+		Lease: p.Lease, Drift: p.Drift,
 	})
 }
 

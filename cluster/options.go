@@ -61,6 +61,13 @@ type Protocol struct {
 	Timeout actors.TimeoutOptions
 	Resend  time.Duration // of a question that has no answer
 
+	// Lease is how long a majority of acceptors lets no other leader into office after
+	// each sign of life of the one that is: meanwhile reads need no round to them (S8).
+	// It is safe while no clock is faster or slower than true time by more than Drift, as
+	// a fraction of 1. 0, the default, is no lease.
+	Lease time.Duration
+	Drift float64
+
 	CatchUp     time.Duration // between two looks at what is missing
 	RetainSlots int           // kept for members that lag, though they could be forgotten …
 	RetainBytes int           // … as long as their decrees are not more than this

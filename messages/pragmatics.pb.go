@@ -339,6 +339,7 @@ type Confirm struct {
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
 	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // of the round of confirmation
+	Lease         uint64                 `protobuf:"varint,4,opt,name=lease,proto3" json:"lease,omitempty"`   // in nanoseconds: for how long no higher ballot shall be promised
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,12 +395,20 @@ func (x *Confirm) GetNumber() uint64 {
 	return 0
 }
 
+func (x *Confirm) GetLease() uint64 {
+	if x != nil {
+		return x.Lease
+	}
+	return 0
+}
+
 // Confirmed answers a Confirm; the ballot stands if it is the Confirm's own.
 type Confirmed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
 	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Lease         uint64                 `protobuf:"varint,4,opt,name=lease,proto3" json:"lease,omitempty"` // in nanoseconds: for how long the acceptor promises none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +460,13 @@ func (x *Confirmed) GetBallot() *Ballot {
 func (x *Confirmed) GetNumber() uint64 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+func (x *Confirmed) GetLease() uint64 {
+	if x != nil {
+		return x.Lease
 	}
 	return 0
 }
@@ -1429,15 +1445,17 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"F\n" +
 	"\aSucceed\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
-	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"^\n" +
+	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"t\n" +
 	"\aConfirm\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"`\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05lease\x18\x04 \x01(\x04R\x05lease\"v\n" +
 	"\tConfirmed\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"[\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05lease\x18\x04 \x01(\x04R\x05lease\"[\n" +
 	"\x06Office\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x14\n" +

@@ -47,6 +47,7 @@ type Options struct {
 type Node struct {
 	Options
 	root    *actor.PID
+	began   time.Time
 	pids    sync.Map // the actors.Addr of a role that lives long → its *actor.PID
 	failed  sync.Once
 	refused atomic.Uint64
@@ -66,7 +67,7 @@ type Child struct {
 
 // Start starts a node's tree.
 func Start(o Options, children ...Child) (*Node, error) {
-	n := &Node{Options: o, restarts: make(map[string]int)}
+	n := &Node{Options: o, began: time.Now(), restarts: make(map[string]int)}
 	root, err := o.System.Root.SpawnNamed(n.branch("", children), Root)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: start %s: %w", o.Member, err)

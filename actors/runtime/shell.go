@@ -154,6 +154,9 @@ func (s *shell) show(m *show) {
 // Self is the role's address.
 func (s *shell) Self() actors.Addr { return s.self }
 
+// Now is the time since the node began.
+func (s *shell) Now() time.Duration { return time.Since(s.node.began) }
+
 // Rand draws from the node's seed.
 func (s *shell) Rand() uint64 { return s.rand.Uint64() }
 

@@ -259,8 +259,9 @@ func (n *Node) receive(to actors.Addr, m proto.Message) {
 	}
 }
 
-func (p *process) Self() actors.Addr { return p.self }
-func (p *process) Rand() uint64      { return p.node.world.rng.Uint64() }
+func (p *process) Self() actors.Addr  { return p.self }
+func (p *process) Now() time.Duration { return p.node.world.Now }
+func (p *process) Rand() uint64       { return p.node.world.rng.Uint64() }
 
 func (p *process) Refuse(m proto.Message) {
 	p.node.world.broken("%s refuses %T", p.self, m)

@@ -26,6 +26,7 @@ func (*sink) Spawn(string, func() actors.Role)   {}
 func (*sink) Exit()                              {}
 func (*sink) Persist(*messages.Record)           {}
 func (*sink) After(time.Duration, proto.Message) {}
+func (*sink) Now() time.Duration                 { return 0 }
 func (*sink) Rand() uint64                       { return 1 }
 
 // blank is a State without commands.
