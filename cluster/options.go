@@ -87,7 +87,7 @@ func DefaultProtocol() Protocol {
 			Initial: 250 * time.Millisecond, Min: 200 * time.Millisecond, Max: 5 * time.Second,
 			Factor: 2, Step: time.Millisecond,
 		},
-		Resend:  100 * time.Millisecond,
+		Resend: 100 * time.Millisecond, Drift: 0.05,
 		CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
 		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 8192,
 	}

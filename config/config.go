@@ -107,6 +107,9 @@ type Protocol struct {
 	Resend        time.Duration // before a scout or commander asks the silent again
 	CatchUp       time.Duration // between two looks of a replica at what is missing: its tick
 
+	Lease      time.Duration // within which another leader is kept out of office, so that reads need no round; 0 is off
+	ClockDrift float64       // by how much, of 1, any member's clock may be too fast or too slow; matters to Lease
+
 	Flush       time.Duration // between two times that the state is made durable
 	RetainSlots int           // kept for those who lag, though they could be forgotten …
 	RetainBytes int64         // … as long as their decrees have no more bytes

@@ -210,6 +210,38 @@ func (d *decoder) duration(e hcl.Expression, out *time.Duration) {
 	*out = t
 }
 
+// durationOrOff wants a duration, or "off", which is 0.
+func (d *decoder) durationOrOff(e hcl.Expression, out *time.Duration, such string) {
+	wanted := fmt.Sprintf("\"off\", or a number with a unit (ms, s, m, h), from 1ms to 24h, such as %q", such)
+	v, ok := d.value(e, cty.String, "Bad duration", wanted)
+	if !ok {
+		return
+	}
+	t, err := time.ParseDuration(v.AsString())
+	switch {
+	case v.AsString() == "off":
+		*out = 0
+	case err != nil || t < minDuration || t > maxDuration:
+		d.error(e.Range(), "Bad duration", "Want %s, not %q.", wanted, v.AsString())
+	default:
+		*out = t
+	}
+}
+
+// fraction wants a number from 0 to most, which need not be whole.
+func (d *decoder) fraction(e hcl.Expression, out *float64, most float64) {
+	wanted := fmt.Sprintf("a number from 0 to %g, such as %g", most, *out)
+	v, ok := d.value(e, cty.Number, "Bad number", wanted)
+	if !ok {
+		return
+	}
+	if f, _ := v.AsBigFloat().Float64(); f >= 0 && f <= most {
+		*out = f
+		return
+	}
+	d.error(e.Range(), "Bad number", "Want %s, not %s.", wanted, d.source(e))
+}
+
 func (d *decoder) size(e hcl.Expression, out *int64, least, most int64) {
 	wanted := fmt.Sprintf("a number with a unit (B, KiB, MiB, GiB), from %s to %s, such as %s",
 		formatSize(least), formatSize(most), strconv.Quote(formatSize(*out)))

@@ -25,6 +25,8 @@ func Default() *Config {
 			Resend:        100 * time.Millisecond,
 			CatchUp:       50 * time.Millisecond,
 
+			ClockDrift: 0.05,
+
 			Flush:       2 * time.Second,
 			RetainSlots: 10000,
 			RetainBytes: 64 << 20,

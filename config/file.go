@@ -82,6 +82,8 @@ type fileProtocol struct {
 	Resend        hcl.Expression `hcl:"resend"`
 	CatchUp       hcl.Expression `hcl:"catch_up"`
 
+	Lease       hcl.Expression `hcl:"lease"`
+	ClockDrift  hcl.Expression `hcl:"clock_drift"`
 	Flush       hcl.Expression `hcl:"flush"`
 	RetainSlots hcl.Expression `hcl:"retain_slots"`
 	RetainBytes hcl.Expression `hcl:"retain_bytes"`

@@ -187,6 +187,17 @@ protocol {
   # it, or everything is said twice.
   resend = "100ms"
 
+  # For how long, after each sign of life of the leader in office, a majority of the
+  # acceptors keeps any other out, or "off". With a lease, reads need no round trip to
+  # the acceptors; but while a clock drifts by more than clock_drift, a read may be
+  # stale. Without one reads are fresh whatever the clocks do. More than ping, and not
+  # more than timeout_min. The same on all members.
+  lease = "off"
+
+  # By how much the clock of any member may be too fast or too slow, as a part of 1, for
+  # leases to be safe: 0 to 0.5. Real clocks drift by less than 0.001.
+  clock_drift = 0.05
+
   # How often a replica looks at what it misses (a decision, an answer to a read, a
   # leader that heard its proposal) and says how far it is.
   catch_up = "50ms"

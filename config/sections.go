@@ -109,6 +109,8 @@ func (d *decoder) protocol(f *fileProtocol, out *Protocol) {
 	d.duration(f.TimeoutStep, &out.TimeoutStep)
 	d.duration(f.Resend, &out.Resend)
 	d.duration(f.CatchUp, &out.CatchUp)
+	d.durationOrOff(f.Lease, &out.Lease, "100ms")
+	d.fraction(f.ClockDrift, &out.ClockDrift, 0.5)
 	d.duration(f.Flush, &out.Flush)
 	d.count(f.RetainSlots, &out.RetainSlots, 0, 1e9)
 	d.size(f.RetainBytes, &out.RetainBytes, 0, 64*gib)
@@ -119,6 +121,10 @@ func (d *decoder) protocol(f *fileProtocol, out *Protocol) {
 	if out.Pipeline > out.Window {
 		d.error(d.first(f.Pipeline, f.Window), summary,
 			"Here pipeline is %d and window %d, but no slot beyond the window can be in flight. Want pipeline <= window.", out.Pipeline, out.Window)
+	}
+	if out.Lease > 0 && (out.Lease <= out.Ping || out.Lease > out.TimeoutMin) {
+		d.error(d.first(f.Lease, f.TimeoutMin), summary,
+			"Here lease is %s, ping %s and timeout_min %s. A lease that is not longer than ping runs out in between, and one that is longer than timeout_min keeps a better leader waiting. Want ping < lease <= timeout_min.", out.Lease, out.Ping, out.TimeoutMin)
 	}
 	if out.Ping >= out.TimeoutMin {
 		d.error(d.first(f.Ping, f.TimeoutMin), summary,

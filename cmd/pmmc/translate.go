@@ -35,7 +35,7 @@ func protocolOptions(c *config.Config) cluster.Protocol {
 		Timeout: actors.TimeoutOptions{
 			Initial: p.Timeout, Min: p.TimeoutMin, Max: p.TimeoutMax, Factor: p.TimeoutFactor, Step: p.TimeoutStep,
 		},
-		Resend:  p.Resend,
+		Resend: p.Resend, Lease: p.Lease, Drift: p.ClockDrift,
 		CatchUp: p.CatchUp, RetainSlots: p.RetainSlots, RetainBytes: int(p.RetainBytes), ChunkBytes: int(p.ChunkBytes),
 		Flush: p.Flush, SegmentBytes: int(c.Journal.SegmentBytes), InFlight: c.Limits.InFlight,
 	}
