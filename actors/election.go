@@ -50,13 +50,16 @@ func (l *Leader) recognise(env Env, b Ballot) {
 	l.tellReplica(env)
 }
 
-// tellReplica tells the replica beside this leader to whom requests should go. It
-// does so at every tick, too: the replica may have restarted.
+// tellReplica tells the replica beside this leader to whom requests should go and, in
+// office, those that have no leader beside them. It does so at every tick, too: a
+// replica may have restarted.
 func (l *Leader) tellReplica(env Env) {
-	if me, _ := l.Configuration.Member(l.ID); me.Replica {
-		env.Send(ReplicaAddr(me.Name), &messages.Office{
-			From: string(env.Self()), Ballot: l.election.ballot.Proto(), Epoch: l.Configuration.Epoch,
-		})
+	for _, m := range l.Configuration.Members {
+		if m.Replica && (m.ID == l.ID || (!m.Leader && l.standing == inOffice)) {
+			env.Send(ReplicaAddr(m.Name), &messages.Office{
+				From: string(env.Self()), Ballot: l.election.ballot.Proto(), Epoch: l.Configuration.Epoch,
+			})
+		}
 	}
 }
 

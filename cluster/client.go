@@ -27,6 +27,8 @@ var (
 	ErrBusy = errors.New("cluster: too many requests in flight")
 	// ErrNotMember is returned while the node waits to be added to the cluster.
 	ErrNotMember = errors.New("cluster: this node is not a member yet")
+	// ErrNoReplica is returned by a member without a replica: others have to be asked.
+	ErrNoReplica = errors.New("cluster: this member has no replica")
 	// ErrSessionEnded is returned when another process runs as this member and began
 	// after this one; the operation was not executed and never will be.
 	ErrSessionEnded = errors.New("cluster: a later process of this member took its session over")
@@ -50,7 +52,8 @@ const (
 // sends them to the replica beside it, and hands out the answers. It is an actor, so
 // that replicas answer it as they would any other.
 type client struct {
-	id          uint32 // 0 until the cluster has given one to this member
+	id          uint32 // 0 until the cluster has given one to this member …
+	replica     bool   // … and whether it has a replica
 	incarnation uint64
 	member      string
 	limit       int // calls in flight
@@ -90,18 +93,31 @@ type (
 	askTick struct{}
 )
 
-func newClient(id uint32, incarnation uint64, member string, limit int) *client {
+func newClient(incarnation uint64, member string, limit int) *client {
 	return &client{
-		id: id, incarnation: incarnation, member: member, limit: limit,
+		incarnation: incarnation, member: member, limit: limit,
 		settled: 1, calls: make(map[uint64]*call),
 	}
 }
 
-// join makes the client one of the member with a number.
-func (c *client) join(id uint32) {
+// join makes the client that of a member.
+func (c *client) join(me actors.Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.id = id
+	c.id, c.replica = me.ID, me.Replica
+}
+
+// unable tells why nothing can be asked; the lock is held.
+func (c *client) unable() error {
+	switch {
+	case c.stopped != nil:
+		return c.stopped
+	case c.id == 0:
+		return ErrNotMember
+	case !c.replica:
+		return ErrNoReplica
+	}
+	return nil
 }
 
 // clientActor is the actor of a client. What is in flight is the client's, and
@@ -179,11 +195,8 @@ func (c *client) propose(ctx context.Context, command *messages.Command) (Result
 func (c *client) begin(command *messages.Command) (*call, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.stopped != nil:
-		return nil, c.stopped
-	case c.id == 0:
-		return nil, ErrNotMember
+	if err := c.unable(); err != nil {
+		return nil, err
 	}
 	if len(c.calls) >= c.limit {
 		return nil, ErrBusy
@@ -223,8 +236,8 @@ func (c *client) barrier(ctx context.Context) error {
 func (c *client) beginRead() (*read, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped != nil {
-		return nil, c.stopped
+	if err := c.unable(); err != nil {
+		return nil, err
 	}
 	if len(c.reads) >= c.limit {
 		return nil, ErrBusy

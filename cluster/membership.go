@@ -92,7 +92,7 @@ func (n *Node) move(next []actors.Configuration) error {
 	n.mu.Lock()
 	n.run = next
 	n.mu.Unlock()
-	n.client.join(n.me().ID)
+	n.client.join(n.me())
 	if err := n.transport.SetPeers(n.Configuration().Epoch, n.peers()); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}

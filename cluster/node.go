@@ -94,7 +94,8 @@ func (n *Node) open() (err error) {
 	}
 	n.recall()
 	n.observeOpened()
-	n.client = newClient(n.identity.Member, n.identity.Incarnation, o.Member, o.Protocol.InFlight)
+	n.client = newClient(n.identity.Incarnation, o.Member, o.Protocol.InFlight)
+	n.client.join(n.me())
 	return n.openNetwork()
 }
 

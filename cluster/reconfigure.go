@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -26,7 +27,9 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 		if err != nil {
 			return actors.Configuration{}, err
 		}
-		next, err := change(latest)
+		given := latest
+		given.Members = slices.Clone(latest.Members) // for change to change
+		next, err := change(given)
 		if err != nil {
 			return actors.Configuration{}, err
 		}

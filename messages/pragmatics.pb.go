@@ -471,7 +471,8 @@ func (x *Confirmed) GetLease() uint64 {
 	return 0
 }
 
-// Office tells a replica who is in office. Leader → the replica beside it.
+// Office tells a replica who is in office. Leader → the replica beside it, and those
+// that have no leader beside them.
 type Office struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`

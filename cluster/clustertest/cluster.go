@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +175,14 @@ func (c *Cluster) Running() []*Node {
 	return up
 }
 
+// Serving lists the nodes that run and have a replica: those that can be asked.
+func (c *Cluster) Serving() []*Node {
+	return slices.DeleteFunc(c.Running(), func(n *Node) bool {
+		me, _ := n.Configuration().Named(n.Name)
+		return !me.Replica
+	})
+}
+
 // ended tells whether the node ended by itself, as when its member was removed.
 func (n *Node) ended() bool {
 	select {
@@ -338,7 +347,7 @@ func (c *Cluster) Eventually(what string, holds func() error) {
 // WaitReady waits until a fresh read through each running node succeeds.
 func (c *Cluster) WaitReady() {
 	c.t.Helper()
-	for _, n := range c.Running() {
+	for _, n := range c.Serving() {
 		c.Eventually("ready: "+n.Name, func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
@@ -361,7 +370,7 @@ func (c *Cluster) Leader() *Node {
 		if len(active) != 1 {
 			return fmt.Errorf("%d nodes are in office", len(active))
 		}
-		for _, n := range c.Running() {
+		for _, n := range c.Serving() {
 			if s := n.Status(); s.InOffice != active[0].Name {
 				return fmt.Errorf("%s takes %q to be in office, not %q", n.Name, s.InOffice, active[0].Name)
 			}
@@ -377,7 +386,7 @@ func (c *Cluster) WaitAgreement() {
 	c.t.Helper()
 	c.Eventually("in agreement", func() error {
 		var slots []uint64
-		for _, n := range c.Running() {
+		for _, n := range c.Serving() {
 			slots = append(slots, n.Status().Replica.SlotOut)
 		}
 		for _, s := range slots {

@@ -47,7 +47,7 @@ var Directions = map[protoreflect.Name]Direction{
 	"Succeed":         Between,
 	"Confirm":         Between,
 	"Confirmed":       Between,
-	"Office":          Inside,
+	"Office":          Between,
 	"ReadRequest":     Between,
 	"ReadMark":        Between,
 	"Read":            Inside,

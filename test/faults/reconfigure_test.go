@@ -142,3 +142,33 @@ func TestTheOfficeMoves(t *testing.T) {
 	}
 	check(t, c, stop())
 }
+
+// TestRolesByMember runs a cluster in which each member has other roles: two witnesses,
+// which only accept, two replicas with leaders, and a learner.
+func TestRolesByMember(t *testing.T) {
+	roles := map[string]actors.Member{
+		"alpha": {Replica: true, Leader: true}, "beta": {Replica: true, Leader: true},
+		"gamma": {Acceptor: true}, "delta": {Acceptor: true}, "epsilon": {Replica: true},
+	}
+	c := clustertest.New(t, 3)
+	c.Join("delta")
+	c.Join("epsilon")
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		for i, name := range []string{"delta", "epsilon"} {
+			m := c.Node(name).Member(uint32(4 + i))
+			m.Leader, m.Acceptor = false, false
+			latest = with(latest, m)
+		}
+		return latest, nil
+	})
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		for i, m := range latest.Members {
+			r := roles[m.Name]
+			latest.Members[i].Replica, latest.Members[i].Leader, latest.Members[i].Acceptor = r.Replica, r.Leader, r.Acceptor
+		}
+		return latest, nil
+	})
+	acked, stop := load(t, c, 4)
+	c.Eventually("at work with roles by member", moreThan(acked, 100))
+	check(t, c, stop())
+}

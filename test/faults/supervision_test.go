@@ -32,7 +32,7 @@ func loadNamed(t *testing.T, c *clustertest.Cluster, writers int, prefix string)
 	var mu sync.Mutex
 	var all []string
 	var wg sync.WaitGroup
-	nodes := c.Running()
+	nodes := c.Serving()
 	for w := range writers {
 		// The node as it is now: a test that restarts nodes writes through others.
 		node := nodes[w%len(nodes)].Node
@@ -71,7 +71,7 @@ func check(t *testing.T, c *clustertest.Cluster, acked []string) {
 	c.WaitReady()
 	c.WaitAgreement()
 	var first []string
-	for _, n := range c.Running() {
+	for _, n := range c.Serving() {
 		b, err := n.Read(ctx, nil)
 		if err != nil {
 			t.Fatalf("read at %s: %v", n.Name, err)
