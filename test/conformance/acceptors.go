@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -96,14 +97,15 @@ func asksFor(m proto.Message) actors.Ballot {
 func (r *Referee) accepts(p *role, a *acceptor, v *messages.PValue) {
 	switch m := p.turn.(type) {
 	case *messages.P2A:
-		if !proto.Equal(v, m.Pvalue) {
+		if v.Slot != m.GetPvalue().GetSlot() || voteOf(v) != voteOf(m.Pvalue) {
 			r.breaks("A2", fmt.Sprintf("%s accepts another pvalue than it was asked to", a.self))
 		}
 		if b := actors.BallotOf(v.Ballot); b.Compare(a.ballot) < 0 {
 			r.breaks("A2", fmt.Sprintf("%s accepts ballot %s when it has promised %s", a.self, b, a.ballot))
 		}
 	case *messages.Decided:
-		if !slices.ContainsFunc(m.Decided, func(d *messages.PValue) bool { return proto.Equal(d, v) }) {
+		i, ok := slices.BinarySearchFunc(m.Decided, v.Slot, func(d *messages.PValue, slot uint64) int { return cmp.Compare(d.Slot, slot) })
+		if !ok || voteOf(m.Decided[i]) != voteOf(v) {
 			r.breaks("A2", fmt.Sprintf("%s adds a pvalue for slot %d that it was not told", a.self, v.Slot))
 		}
 		r.isDecided(v)

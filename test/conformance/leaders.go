@@ -59,7 +59,7 @@ func (r *Referee) leaderHears(l *leader, m proto.Message) {
 			l.first = max(l.first, m.Executed)
 		}
 	case *messages.ReadRequest:
-		l.reads.asked[readQuestion{actors.Addr(m.From), m.Number}] = r.at
+		l.reads.came(readQuestion{actors.Addr(m.From), m.Number}, r.at)
 	case *messages.Confirmed:
 		r.hearsConfirmed(l, m)
 	}
@@ -70,9 +70,12 @@ func (r *Referee) leaderHears(l *leader, m proto.Message) {
 func (r *Referee) hearsCanvassed(l *leader, m *messages.Canvassed) {
 	from := actors.Addr(m.From)
 	s := l.missing[from]
-	if s == nil || s.first.Heard != m.Heard || actors.BallotOf(s.first.Ballot) != actors.BallotOf(m.Ballot) {
+	switch {
+	case s == nil || s.first.Heard != m.Heard || actors.BallotOf(s.first.Ballot) != actors.BallotOf(m.Ballot):
 		l.missing[from] = &sinceUnheard{first: m, last: m}
-	} else if m.Number > s.last.Number {
+	case m.Number < s.first.Number: // the first was the answer to an earlier life
+		l.missing[from] = &sinceUnheard{first: m, last: m}
+	case m.Number > s.last.Number:
 		s.last = m
 	}
 	if !l.member.Replica {

@@ -15,18 +15,37 @@ type readQuestion struct {
 
 // leaderReads is a leader's side of S8.
 type leaderReads struct {
-	asked  map[readQuestion]place // when it came
-	number uint64                 // of the round under way, or the last
-	ballot actors.Ballot          // that it confirms
+	asked  map[readQuestion]arrival
+	number uint64        // of the round under way, or the last
+	ballot actors.Ballot // that it confirms
 	begun  place
 	heard  acceptorSet
 	proved place // when the last round began that a majority confirmed
 }
 
-func newLeaderReads() leaderReads { return leaderReads{asked: make(map[readQuestion]place)} }
+// arrival is when a question came first, and when it was last repeated on the way.
+type arrival struct{ first, last place }
 
-// keptQuestions bounds what a leader that is not in office is asked in vain.
-const keptQuestions = 1 << 14
+func newLeaderReads() leaderReads { return leaderReads{asked: make(map[readQuestion]arrival)} }
+
+func (o *leaderReads) came(q readQuestion, at place) {
+	a, again := o.asked[q]
+	if !again {
+		a.first = at
+	}
+	a.last = at
+	o.asked[q] = a
+}
+
+// begin begins a round. A question that came before the last one began is answered.
+func (o *leaderReads) begin(number uint64, ballot actors.Ballot, at place) {
+	for q, a := range o.asked {
+		if a.last < o.begun {
+			delete(o.asked, q)
+		}
+	}
+	o.number, o.ballot, o.begun, o.heard = number, ballot, at, 0
+}
 
 // saysConfirm begins a round of confirmation, or asks again in it.
 func (r *Referee) saysConfirm(l *leader, m *messages.Confirm) {
@@ -38,7 +57,7 @@ func (r *Referee) saysConfirm(l *leader, m *messages.Confirm) {
 		l.taking.office = true
 	}
 	if o := &l.reads; m.Number > o.number || b != o.ballot {
-		o.number, o.ballot, o.begun, o.heard = m.Number, b, r.at, 0
+		o.begin(m.Number, b, r.at)
 	}
 }
 
@@ -60,15 +79,11 @@ func (r *Referee) saysMark(l *leader, to actors.Addr, m *messages.ReadMark) {
 	switch {
 	case !asked:
 		r.breaks("S8", fmt.Sprintf("%s was not asked for mark %d", l.self, m.Number))
-	case l.reads.proved <= came:
+	case l.reads.proved <= came.first:
 		r.breaks("S8", fmt.Sprintf("%s gives a mark, and no majority confirmed its ballot in a round that began after the question",
-			l.self), past{came, l.self, fmt.Sprintf("received question %d of %s", m.Number, to)})
+			l.self), past{came.first, l.self, fmt.Sprintf("received question %d of %s", m.Number, to)})
 	case m.Slot < l.highest:
 		r.breaks("S8", fmt.Sprintf("%s gives mark %d, and has proposed up to slot %d", l.self, m.Slot, l.highest))
-	}
-	delete(l.reads.asked, q)
-	if len(l.reads.asked) > keptQuestions {
-		clear(l.reads.asked)
 	}
 }
 
