@@ -143,11 +143,10 @@ func (r *Referee) acceptorSays(a *acceptor, to actors.Addr, m proto.Message) {
 	case *messages.P2B:
 		r.votes(a, to, m)
 	case *messages.Confirmed:
-		asked := a.asked[to]
-		if asked == nil || actors.BallotOf(m.Ballot).Compare(actors.BallotOf(asked.Ballot)) < 0 && m.Number == asked.Number {
+		r.saysBallot(a, m.Ballot, "confirmed")
+		if asked := a.asked[to]; asked == nil || m.Number == asked.Number && actors.BallotOf(m.Ballot).Compare(actors.BallotOf(asked.Ballot)) < 0 {
 			r.breaks("figures", fmt.Sprintf("%s confirms what it was not asked", a.self))
 		}
-		r.saysBallot(a, m.Ballot, "confirmed")
 	case *messages.Canvassed:
 		r.saysBallot(a, m.Ballot, "was canvassed and said")
 	case *messages.CaughtUp:
@@ -182,12 +181,11 @@ func (r *Referee) saysForgotten(a *acceptor, below uint64) {
 
 // promises judges a p1b: Fig. 4 l. 3.
 func (r *Referee) promises(a *acceptor, to actors.Addr, m *messages.P1B) {
-	b := actors.BallotOf(m.Ballot)
-	if c := r.campaigns[to]; c == nil || !c.heard[question{a.self, m.Slot}] || b.Compare(c.ballot) < 0 {
-		r.breaks("figures", fmt.Sprintf("%s answers a p1a that it did not receive", a.self))
-	}
 	r.saysBallot(a, m.Ballot, "said in a p1b")
 	r.saysForgotten(a, m.Forgotten)
+	if c := r.campaigns[to]; c == nil || !c.heard[question{a.self, m.Slot}] || actors.BallotOf(m.Ballot).Compare(c.ballot) < 0 {
+		r.breaks("figures", fmt.Sprintf("%s answers a p1a that it did not receive", a.self))
+	}
 	reported := make(map[uint64]actors.Ballot, len(m.Accepted))
 	for _, v := range m.Accepted {
 		w := voteOf(v)
