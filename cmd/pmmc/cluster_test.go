@@ -20,6 +20,7 @@ type sample struct {
 	dir   string
 	base  int // of the ports: ten for each member
 	size  int
+	trace bool // each node writes one
 	nodes map[string]*process
 }
 
@@ -46,6 +47,8 @@ func (s *sample) write(name, text string) {
 }
 
 func (s *sample) file(name string) string { return filepath.Join(s.dir, name+".hcl") }
+
+func (s *sample) traceOf(name string) string { return filepath.Join(s.dir, name+".trace") }
 
 // address is where a member listens: for peers, clients, http.
 func (s *sample) address(member, which int) string {
@@ -76,7 +79,11 @@ func (s *sample) endpoints() string {
 func (s *sample) start(members ...string) {
 	s.t.Helper()
 	for _, m := range members {
-		s.nodes[m] = start(s.t, nil, "node", "--config", s.file(m))
+		args := []string{"node", "--config", s.file(m)}
+		if s.trace {
+			args = append(args, "--trace", s.traceOf(m))
+		}
+		s.nodes[m] = start(s.t, nil, args...)
 	}
 	for _, m := range members {
 		s.nodes[m].waitFor("ready: node " + m)

@@ -44,6 +44,10 @@ var mayNotImport = map[string][]string{
 	"cmd":            {"/test"},
 }
 
+// mayJudge allows the one part of /test that is more than tests: `pmmc audit` is the
+// referee, who judges live clusters and sees no package testing.
+var mayJudge = map[string]string{"cmd": "/test/conformance"}
+
 const module = "github.com/pmmc-go/pmmc"
 
 type source struct {
