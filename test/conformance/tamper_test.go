@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -101,15 +103,22 @@ var tamperings = []tampering{
 			}
 			return len(m.Accepted) > 0
 		})},
-	{name: "an acceptor comes back without a pvalue", rule: "S1", somewhere: true,
-		at: without(actors.Restored, func(e actors.Event) bool { return e.Message.(*messages.Record).GetPvalue() != nil })},
-	{name: "an acceptor comes back with another pvalue", rule: "S1", at: record(actors.Restored, func(rec *messages.Record) bool {
-		if rec.GetPvalue() == nil || rec.GetPvalue().Slot < 100 {
-			return false
+	{name: "an acceptor comes back without a pvalue", rule: "S1", at: func(all []actors.Event, i int) []actors.Event {
+		if !lastRestored(all, i) {
+			return nil
 		}
+		return replaced(all, i)
+	}},
+	{name: "an acceptor comes back with another pvalue", rule: "S1", at: func(all []actors.Event, i int) []actors.Event {
+		if !lastRestored(all, i) {
+			return nil
+		}
+		e := all[i]
+		rec := proto.Clone(e.Message).(*messages.Record)
 		rec.GetPvalue().Decree = another
-		return true
-	}), somewhere: true},
+		e.Message = rec
+		return replaced(all, i, e)
+	}},
 	{name: "an acceptor comes back blank", rule: "S1", at: func(all []actors.Event, i int) []actors.Event {
 		e := all[i]
 		if e.Kind != actors.Started || i == 0 || all[i-1].Kind != actors.Restored || all[i-1].Message.(*messages.Record).Owner != "epoch-1/acceptor" {
@@ -262,6 +271,16 @@ var tamperings = []tampering{
 	}},
 }
 
+// lastRestored finds the last pvalue that is given back to an acceptor: those before it
+// may be of forgotten slots. It must have been on disk when the acceptor last spoke.
+func lastRestored(all []actors.Event, i int) bool {
+	rec, ok := is[*messages.Record](all[i], actors.Restored)
+	return ok && rec.GetPvalue() != nil && all[i+1].Kind == actors.Started && slices.ContainsFunc(all[:i], func(e actors.Event) bool {
+		b, ok := is[*messages.P2B](e, actors.Sent)
+		return ok && e.Self == all[i].Self && b.Slot == rec.GetPvalue().Slot && proto.Equal(b.Ballot, rec.GetPvalue().Ballot)
+	})
+}
+
 // leaveHole leaves out a commander of the turn in which a leader takes office. The
 // trace ends with that turn, so that nobody misses the commander before.
 func leaveHole(all []actors.Event, i int) []actors.Event {
@@ -289,4 +308,12 @@ func leaveHole(all []actors.Event, i int) []actors.Event {
 	}
 	bad[len(bad)-1].Message = &messages.Tick{} // whatever it was: its sender is left out
 	return bad
+}
+
+// forge changes a decision on its way to n2.
+func forge(all []actors.Event, i int) []actors.Event {
+	if all[i].Self.Member() != "n2" {
+		return nil
+	}
+	return change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })(all, i)
 }
