@@ -93,7 +93,8 @@ func asksFor(m proto.Message) actors.Ballot {
 	return actors.Ballot{}
 }
 
-// accepts judges A2: a pvalue is that of the p2a under way, or one that is decided (D6).
+// accepts judges A2: a pvalue is that of the p2a under way, or one that is decided
+// (D6), which promises nothing.
 func (r *Referee) accepts(p *role, a *acceptor, v *messages.PValue) {
 	switch m := p.turn.(type) {
 	case *messages.P2A:
@@ -102,6 +103,8 @@ func (r *Referee) accepts(p *role, a *acceptor, v *messages.PValue) {
 		}
 		if b := actors.BallotOf(v.Ballot); b.Compare(a.ballot) < 0 {
 			r.breaks("A2", fmt.Sprintf("%s accepts ballot %s when it has promised %s", a.self, b, a.ballot))
+		} else {
+			a.ballot = b
 		}
 	case *messages.Decided:
 		i, ok := slices.BinarySearchFunc(m.Decided, v.Slot, func(d *messages.PValue, slot uint64) int { return cmp.Compare(d.Slot, slot) })
@@ -111,9 +114,6 @@ func (r *Referee) accepts(p *role, a *acceptor, v *messages.PValue) {
 		r.isDecided(v)
 	default:
 		r.breaks("A2", fmt.Sprintf("%s accepts a pvalue that nobody asked it to", a.self))
-	}
-	if b := actors.BallotOf(v.Ballot); b.Compare(a.ballot) > 0 {
-		a.ballot = b
 	}
 }
 

@@ -113,10 +113,15 @@ func (r *Referee) hearsRead(rep *replica, m *messages.Read) {
 	}
 }
 
-// hearsMark notes an answer. Each question is asked once, and in order.
+// hearsMark notes an answer, unless it is for an earlier life. The questions asked
+// before it need none any more.
 func (rep *replica) hearsMark(m *messages.ReadMark) {
 	o := &rep.reads
-	if read, ok := o.asked[m.Number]; ok && read > o.served {
+	read, ok := o.asked[m.Number]
+	if !ok {
+		return
+	}
+	if read > o.served {
 		o.marks = append(o.marks, readMark{read, m.Slot})
 	}
 	for number := range o.asked {
