@@ -46,7 +46,10 @@ func (r *Referee) acceptorHears(a *acceptor, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P1A:
 		if c := r.campaigns[actors.Addr(m.From)]; c != nil {
-			c.heard[question{a.self, m.Slot}] = true
+			q := question{a.self, m.Slot}
+			if mark, again := c.heard[q]; !again || a.forgotten < mark {
+				c.heard[q] = a.forgotten
+			}
 		}
 	case *messages.P2A:
 		if p := r.proposals[actors.Addr(m.From)]; p != nil {
@@ -183,8 +186,17 @@ func (r *Referee) saysForgotten(a *acceptor, below uint64) {
 func (r *Referee) promises(a *acceptor, to actors.Addr, m *messages.P1B) {
 	r.saysBallot(a, m.Ballot, "said in a p1b")
 	r.saysForgotten(a, m.Forgotten)
-	if c := r.campaigns[to]; c == nil || !c.heard[question{a.self, m.Slot}] || actors.BallotOf(m.Ballot).Compare(c.ballot) < 0 {
+	c := r.campaigns[to]
+	if c == nil {
+		r.breaks("figures", fmt.Sprintf("%s answers %s, which did not ask", a.self, to))
+		return
+	}
+	mark, heard := c.heard[question{a.self, m.Slot}]
+	switch {
+	case !heard || actors.BallotOf(m.Ballot).Compare(c.ballot) < 0:
 		r.breaks("figures", fmt.Sprintf("%s answers a p1a that it did not receive", a.self))
+	case m.Forgotten < mark:
+		r.breaks("A3", fmt.Sprintf("%s says that it has forgotten below slot %d; it had, below %d, when it was asked", a.self, m.Forgotten, mark))
 	}
 	reported := make(map[uint64]actors.Ballot, len(m.Accepted))
 	for _, v := range m.Accepted {

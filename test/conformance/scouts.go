@@ -17,7 +17,7 @@ type campaign struct {
 	said    bool
 	adopted bool
 	slot    uint64                  // the first that the scout asked about
-	heard   map[question]bool       // p1a that were received
+	heard   map[question]uint64     // p1a that were received, and what was forgotten then
 	reports map[actors.Addr]*report // what the scout received
 	past    past
 }
@@ -57,7 +57,7 @@ func (r *Referee) spawnsScout(l *leader, child *role) {
 		return // the scout lives
 	}
 	r.campaigns[child.self] = &campaign{
-		ballot: b, life: l.life, heard: make(map[question]bool), reports: make(map[actors.Addr]*report),
+		ballot: b, life: l.life, heard: make(map[question]uint64), reports: make(map[actors.Addr]*report),
 		past: r.happened("spawned " + string(child.self)),
 	}
 	for addr, c := range r.campaigns {

@@ -38,6 +38,12 @@ var tamperings = []tampering{
 			m.Accepted = m.Accepted[1:]
 			return true
 		})},
+	{name: "a p1b does not say what is forgotten", rule: "A3",
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.P1B) bool {
+			had := m.Forgotten > 1
+			m.Forgotten = 0
+			return had
+		})},
 	{name: "a p2a is repeated with another decree", rule: "C1", somewhere: true,
 		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return e.Peer.Member() == "n3" })},
 	{name: "a p2a speaks of another slot than its commander", rule: "C1",
