@@ -7,19 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 )
-
-// traced is a cluster of processes that trace what they do.
-func traced(t *testing.T) (s *sample, files []string) {
-	s = newSample(t, 3, "")
-	s.trace = true
-	for _, name := range names {
-		files = append(files, s.traceOf(name))
-	}
-	return s, files
-}
 
 // audit judges traces.
 func audit(t *testing.T, files ...string) (out, err string, code int) {
@@ -30,7 +19,7 @@ func audit(t *testing.T, files ...string) (out, err string, code int) {
 // TestAudit has the traces of three processes judged, of which the leader was killed
 // under writes and came back; then it changes a line of them.
 func TestAudit(t *testing.T) {
-	s, files := traced(t)
+	s := newSample(t, 3, "")
 	s.start(names...)
 	for i := range 20 {
 		s.do("put", fmt.Sprintf("key%d", i), "before")
@@ -48,20 +37,13 @@ func TestAudit(t *testing.T) {
 	if out := s.do("get", "key7"); out != "after\n" {
 		t.Errorf("get: %q", out)
 	}
-	for _, p := range s.nodes {
-		p.signal(syscall.SIGTERM)
-	}
-	for name, p := range s.nodes {
-		if code := p.code(); code != exitDone {
-			t.Errorf("%s: code %d after SIGTERM", name, code)
-		}
-	}
+	s.stop()
 
+	files := s.traces()
 	out, err, code := audit(t, files...)
 	if code != exitDone || !strings.Contains(out, "good: no rule is broken") || !regexp.MustCompile(`4 starts of nodes.* \d\d+ slots decided`).MatchString(out) {
 		t.Fatalf("code %d\n%s%s", code, out, err)
 	}
-	t.Log(out)
 	if _, err, code := audit(t, files[:2]...); code != exitFailed || !strings.Contains(err, `from "gamma", whose trace is not here`) {
 		t.Errorf("two of three traces: code %d: %s", code, err)
 	}
