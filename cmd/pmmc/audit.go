@@ -11,9 +11,9 @@ import (
 )
 
 const auditHelp = `Judge what nodes did against the paper and the safety rules of this program: the
-traces that "pmmc node --trace FILE" wrote, one of each node of the cluster, from its
-first start or a later one. Where several orders of what happened on different nodes are
-possible, the verdict holds for all of them.
+traces that "pmmc node --trace FILE" wrote, one of each node of the cluster. They must
+begin together: at the first start of the nodes, or after all were down. Where several
+orders of what happened on different nodes are possible, the verdict holds for all.
 
 It prints what was seen and exits with 0, or names the first rule that was broken, the
 line of the paper's figure and the lines of the traces that break it, and exits with 1.

@@ -70,6 +70,40 @@ func TestAGoodTrace(t *testing.T) {
 	}
 }
 
+// TestATraceThatBeginsLater judges a cluster of which the first part of its life is not
+// known.
+func TestATraceThatBeginsLater(t *testing.T) {
+	var events []actors.Event
+	w := simulation.NewWorld(4, 3, simulation.Faults{Delay: 5 * time.Millisecond, Sync: 5 * time.Millisecond})
+	start := func() {
+		for _, n := range w.Nodes {
+			n.Start()
+		}
+		w.Run(3 * time.Second)
+	}
+	start()
+	for _, n := range w.Nodes {
+		n.Crash()
+	}
+	w.Run(time.Second) // nothing is on its way any more
+	w.Observe = func(e actors.Event) { events = append(events, e) }
+	start()
+	c, err := judge(events)
+	if err != nil || c.Commands == 0 {
+		t.Errorf("%v: %v", c, err)
+	}
+	half := len(events) / 2 // by then, all execute the same slots
+	i := half + slices.IndexFunc(events[half:], func(e actors.Event) bool {
+		m, ok := is[*messages.Executed](e, actors.Executed)
+		return ok && len(m.Results) > 0 && e.Self.Member() == "n2"
+	})
+	bad := change(actors.Executed, func(_ *actors.Event, m *messages.Executed) bool { m.Results[0]++; return true })(events, i)
+	var b *conformance.Breach
+	if _, err := judge(bad); !errors.As(err, &b) || b.Rule.Name != "S7" {
+		t.Errorf("replicas that differ: %v", err)
+	}
+}
+
 // TestNothingIsNoPass shows that an empty trace does not pass.
 func TestNothingIsNoPass(t *testing.T) {
 	if _, err := judge(nil); !errors.Is(err, conformance.ErrNothing) {

@@ -139,7 +139,7 @@ func (r *Referee) executes(rep *replica, m *messages.Executed) {
 	case !s.decided && r.whole:
 		r.breaks("R2", fmt.Sprintf("%s executes slot %d, which is not decided", rep.self, m.Slot))
 		return
-	case m.Slot >= r.next:
+	case s.ranBy.self == "":
 		r.executesFirst(s, m)
 	}
 	if !slices.Equal(m.Operations, s.ran.operations) {
@@ -155,7 +155,7 @@ func (r *Referee) executes(rep *replica, m *messages.Executed) {
 // replica that executes it says with which results. Where the trace begins later than
 // the cluster, what was executed before it is not known, and that replica is believed.
 func (r *Referee) executesFirst(s *slot, m *messages.Executed) {
-	r.next = m.Slot + 1
+	r.next = max(r.next, m.Slot+1)
 	if s.ran = r.sessions.execute(s.commands); !r.whole {
 		s.ran = run{operations: m.Operations}
 	}
