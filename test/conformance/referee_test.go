@@ -227,3 +227,15 @@ func TestABreachIsReadable(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkJudge measures what the referee adds to one event of a live cluster, but
+// for the wait for its lock.
+func BenchmarkJudge(b *testing.B) {
+	events := good()
+	for b.Loop() {
+		if _, err := judge(events); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(events)), "ns/event")
+}
