@@ -173,7 +173,7 @@ func (r *Referee) responds(rep *replica, m *messages.Response) {
 			continue
 		}
 		if a.Slot >= rep.slotOut {
-			r.breaks("S6", fmt.Sprintf("%s answers for slot %d at slot_out %d", rep.self, a.Slot, rep.slotOut))
+			r.breaks("R2", fmt.Sprintf("%s answers for slot %d at slot_out %d", rep.self, a.Slot, rep.slotOut))
 		}
 		if a.Slot > r.responded {
 			r.responded, r.respondent = a.Slot, r.happened(fmt.Sprintf("answered for slot %d", a.Slot))
