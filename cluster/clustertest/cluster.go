@@ -133,10 +133,26 @@ func (c *Cluster) Reconfigure(change cluster.Change) actors.Configuration {
 		if err != nil {
 			c.t.Fatalf("clustertest: reconfigure by way of %s: %v", n.Name, err)
 		}
+		c.waitEpoch(next)
 		return next
 	}
 	c.t.Fatal("clustertest: reconfigure: no running node is a member")
 	return actors.Configuration{}
+}
+
+// waitEpoch waits until all running members know of an epoch.
+func (c *Cluster) waitEpoch(next actors.Configuration) {
+	c.t.Helper()
+	for _, m := range next.Members {
+		if n := c.nodes[m.Name]; n != nil && slices.Contains(c.Running(), n) {
+			c.Eventually(fmt.Sprintf("at epoch %d: %s", next.Epoch, m.Name), func() error {
+				if epoch := n.Configuration().Epoch; epoch < next.Epoch {
+					return fmt.Errorf("it is at epoch %d", epoch)
+				}
+				return nil
+			})
+		}
+	}
 }
 
 // freeAddresses finds ports that nobody listens on.

@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/pmmc-go/pmmc/test/conformance"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestLifeOfACluster walks through what a cluster under test can do.
 func TestLifeOfACluster(t *testing.T) {
-	c := New(t, 3)
+	c := NewWith(t, 3, Options{Observe: conformance.Watch(t)})
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	propose := func(n *Node, op string) {

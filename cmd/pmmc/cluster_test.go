@@ -47,6 +47,19 @@ func (s *sample) write(name, text string) {
 
 func (s *sample) file(name string) string { return filepath.Join(s.dir, name+".hcl") }
 
+// traceOf is where a node writes down what its roles do.
+func (s *sample) traceOf(name string) string { return filepath.Join(s.dir, name+".trace") }
+
+// traces are those of all nodes that were started.
+func (s *sample) traces() (files []string) {
+	for _, name := range names {
+		if s.nodes[name] != nil {
+			files = append(files, s.traceOf(name))
+		}
+	}
+	return files
+}
+
 // address is where a member listens: for peers, clients, http.
 func (s *sample) address(member, which int) string {
 	return fmt.Sprintf("127.0.0.1:%d", s.base+10*member+which)
@@ -76,7 +89,7 @@ func (s *sample) endpoints() string {
 func (s *sample) start(members ...string) {
 	s.t.Helper()
 	for _, m := range members {
-		s.nodes[m] = start(s.t, nil, "node", "--config", s.file(m))
+		s.nodes[m] = start(s.t, nil, "node", "--config", s.file(m), "--trace", s.traceOf(m))
 	}
 	for _, m := range members {
 		s.nodes[m].waitFor("ready: node " + m)
@@ -184,7 +197,7 @@ func TestCluster(t *testing.T) {
 }
 
 // stop ends all nodes at the same time, as a shutdown would. Each must say that it
-// went well.
+// went well, and the referee, that all that they did was right.
 func (s *sample) stop() {
 	s.t.Helper()
 	for _, p := range s.nodes {
@@ -194,6 +207,11 @@ func (s *sample) stop() {
 		if code := p.code(); code != exitDone {
 			s.t.Errorf("%s: code %d after SIGTERM, want %d", name, code, exitDone)
 		}
+	}
+	out, err, code := audit(s.t, s.traces()...)
+	s.t.Log(out)
+	if code != exitDone && !strings.Contains(err, "nothing was judged") {
+		s.t.Errorf("audit: code %d: %s", code, err)
 	}
 }
 

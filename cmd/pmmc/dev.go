@@ -109,7 +109,7 @@ func shifted(address string, by int) (string, error) {
 func startAll(configs []*config.Config, logs io.Writer) ([]*server, error) {
 	var servers []*server
 	for _, c := range configs {
-		s, err := startServer(c, serverTLS{}, newLogger(c, logs))
+		s, err := startServer(c, serverTLS{}, nil, newLogger(c, logs))
 		if err != nil {
 			return servers, err
 		}

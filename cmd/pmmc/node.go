@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/trace"
 	"github.com/pmmc-go/pmmc/config"
 )
 
@@ -22,7 +24,7 @@ When it takes part in the cluster, and so can answer clients, it prints one line
 that begins with "ready". All else that it has to say goes to the standard error.`
 
 func newNode() *cobra.Command {
-	var path, level string
+	var path, level, tracePath string
 	c := &cobra.Command{
 		Use:     "node --config FILE|FOLDER",
 		GroupID: "run",
@@ -30,7 +32,7 @@ func newNode() *cobra.Command {
 		Long:    nodeHelp,
 		Example: "  pmmc node --config config/samples/alpha.hcl",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			cfg, err := loadConfig(path, c.ErrOrStderr())
 			if err != nil {
 				return err
@@ -45,11 +47,21 @@ func newNode() *cobra.Command {
 			if err != nil {
 				return badTLS(err, c.ErrOrStderr())
 			}
-			return runNode(c.Context(), cfg, secure, c.OutOrStdout(), newLogger(cfg, c.ErrOrStderr()))
+			var observe func(actors.Event)
+			if tracePath != "" {
+				w, err := trace.Create(tracePath)
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, w.Close()) }()
+				observe = w.Observe
+			}
+			return runNode(c.Context(), cfg, secure, observe, c.OutOrStdout(), newLogger(cfg, c.ErrOrStderr()))
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
 	c.Flags().StringVar(&level, "log-level", "", "what is logged, instead of what the configuration says: "+strings.Join(levels, ", "))
+	c.Flags().StringVar(&tracePath, "trace", "", "append all that the roles do to this file, for `pmmc audit`; it grows fast")
 	if err := c.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag is three lines above
 	}
@@ -68,8 +80,8 @@ func checkLevel(level string) error {
 }
 
 // runNode runs one node until ctx ends, or the node does.
-func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, out io.Writer, log hclog.Logger) error {
-	s, err := startServer(cfg, secure, log)
+func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out io.Writer, log hclog.Logger) error {
+	s, err := startServer(cfg, secure, observe, log)
 	if err != nil {
 		return err
 	}

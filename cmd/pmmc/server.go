@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/kv"
@@ -30,8 +31,9 @@ func newLogger(c *config.Config, w io.Writer) hclog.Logger {
 	}).With("node", c.Node.Name)
 }
 
-// startServer starts a member. It serves once it is ready.
-func startServer(c *config.Config, secure serverTLS, log hclog.Logger) (*server, error) {
+// startServer starts a member. It serves once it is ready. Observe, if not nil, is told
+// what its roles do.
+func startServer(c *config.Config, secure serverTLS, observe func(actors.Event), log hclog.Logger) (*server, error) {
 	if addresses := exposed(c); len(addresses) > 0 {
 		log.Warn("plaintext leaves this machine: whoever is on the way can read and change it", "addresses", addresses)
 	}
@@ -43,7 +45,7 @@ func startServer(c *config.Config, secure serverTLS, log hclog.Logger) (*server,
 		return nil, advise(err)
 	}
 	o := clusterOptions(c, log)
-	o.Machine, o.TLS = store, secure.peer
+	o.Machine, o.TLS, o.Observe = store, secure.peer, observe
 	s := &server{config: c}
 	if s.node, err = cluster.Start(o); err != nil {
 		return nil, err // it has closed the store

@@ -30,6 +30,8 @@ func TestUsage(t *testing.T) {
 		{"get a --cacert not-there.pem", "no such file"},
 		{"txn --if value(a)=1", "there is no operation"},
 		{"txn --if value(a) --then put_a_1", "want a condition"},
+		{"audit", "requires at least 1 arg(s)"},
+		{"audit not-there.trace", "no such file"},
 		{"dev --shift-ports 65000", "want 1 to 65535"},
 		{"dev --log-level loud", "want one of trace"},
 		{"paper acceptr", `did you mean "acceptor"`},
@@ -49,7 +51,7 @@ func TestUsage(t *testing.T) {
 // TestHelp shows that each command explains itself, on the standard output.
 func TestHelp(t *testing.T) {
 	for _, line := range []string{
-		"", "help", "node --help", "dev --help", "status --help", "get --help", "put --help", "del --help",
+		"", "help", "node --help", "dev --help", "audit --help", "status --help", "get --help", "put --help", "del --help",
 		"txn --help", "config", "config validate --help", "paper", "paper leader --help", "version",
 		"completion bash",
 	} {

@@ -29,7 +29,7 @@ func writesPass(t *testing.T, through *clustertest.Node, span time.Duration) {
 // TestANodeBackFromIsolationPreemptsNobody cuts a follower off for many time-outs
 // and lets it come back (S10): the leader keeps its ballot.
 func TestANodeBackFromIsolationPreemptsNobody(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	leader := c.Leader()
 	before := office(leader)
 	var follower *clustertest.Node
@@ -54,7 +54,7 @@ func TestANodeBackFromIsolationPreemptsNobody(t *testing.T) {
 // TestALeaderWithoutAMajorityGivesUp isolates the leader: it retires, another is
 // elected, and what the old one had proposed does no harm (S10).
 func TestALeaderWithoutAMajorityGivesUp(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	old := c.Leader()
 	acked, stop := load(t, c, 9)
 	c.Eventually("loaded", moreThan(acked, 100))
@@ -80,7 +80,7 @@ func TestALeaderWithoutAMajorityGivesUp(t *testing.T) {
 // TestOneWayCuts cuts links in one direction only, each pair in turn, under load:
 // the cluster goes on writing somewhere and agrees afterwards.
 func TestOneWayCuts(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	acked, stop := load(t, c, 9)
 	for _, from := range c.Nodes() {
 		for _, to := range c.Nodes() {
@@ -99,7 +99,7 @@ func TestOneWayCuts(t *testing.T) {
 // TestReadsAreFresh writes through one node and reads through another at once (S8),
 // while leaders come and go.
 func TestReadsAreFresh(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 	defer cancel()
 	for round := range 60 {

@@ -80,7 +80,7 @@ func inOffice(t *testing.T, c *clustertest.Cluster, n *clustertest.Node) {
 
 // TestQuorumLoss leaves the leader a link to the hub, which alone reaches a majority.
 func TestQuorumLoss(t *testing.T) {
-	c := clustertest.New(t, 5)
+	c := watched(t, 5, clustertest.Options{})
 	hub := otherThan(c, c.Leader().Name)
 	cutAllBut(c, star(c, hub.Name)...)
 	inOffice(t, c, hub)
@@ -91,7 +91,7 @@ func TestQuorumLoss(t *testing.T) {
 func TestConstrainedElection(t *testing.T) {
 	for _, size := range []int{3, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			c := clustertest.New(t, size)
+			c := watched(t, size, clustertest.Options{})
 			leader := c.Leader()
 			hub := otherThan(c, leader.Name)
 			c.Isolate(hub.Name)
@@ -107,7 +107,7 @@ func TestConstrainedElection(t *testing.T) {
 func TestChain(t *testing.T) {
 	for _, size := range []int{3, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			c := clustertest.New(t, size)
+			c := watched(t, size, clustertest.Options{})
 			leader := c.Leader()
 			chain := []string{otherThan(c, leader.Name).Name, leader.Name} // three hear the leader
 			for _, n := range c.Nodes() {
@@ -128,7 +128,7 @@ func TestChain(t *testing.T) {
 // TestChainWithTheLeaderAtItsEnd moves the office to where a majority is reached, if the
 // leader does not reach one.
 func TestChainWithTheLeaderAtItsEnd(t *testing.T) {
-	c := clustertest.New(t, 5)
+	c := watched(t, 5, clustertest.Options{})
 	leader := c.Leader()
 	chain := []string{leader.Name}
 	for _, n := range c.Nodes() {

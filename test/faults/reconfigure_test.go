@@ -27,7 +27,7 @@ func without(c actors.Configuration, name string) actors.Configuration {
 // TestAllMembersAreReplaced grows a cluster under load from three to five, replaces
 // every first member, and shrinks it to three.
 func TestAllMembersAreReplaced(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	acked, stop := load(t, c, 6)
 	c.Eventually("loaded", moreThan(acked, 100))
 	for i, name := range clustertest.Names[3:6] {
@@ -57,7 +57,7 @@ func TestAllMembersAreReplaced(t *testing.T) {
 // TestAMemberRemovedWhileItWasAwayEnds: it comes back with its disk, learns that it is
 // no member, and disturbs nobody.
 func TestAMemberRemovedWhileItWasAwayEnds(t *testing.T) {
-	c := clustertest.New(t, 4)
+	c := watched(t, 4, clustertest.Options{})
 	leader := c.Leader()
 	away := c.Node("alpha")
 	if away == leader {
@@ -83,7 +83,7 @@ func TestAMemberRemovedWhileItWasAwayEnds(t *testing.T) {
 
 // TestBadChangesAreRefused: with the reason, and before anything is decided.
 func TestBadChangesAreRefused(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := clustertest.New(t, 3) // of which nothing is decided: no trace to judge
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 	defer cancel()
 	alpha := c.Node("alpha")
@@ -121,7 +121,7 @@ func TestBadChangesAreRefused(t *testing.T) {
 
 // TestTheOfficeMoves from leader to leader under load, and no write fails.
 func TestTheOfficeMoves(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	acked, stop := load(t, c, 6)
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 	defer cancel()
@@ -150,7 +150,7 @@ func TestRolesByMember(t *testing.T) {
 		"alpha": {Replica: true, Leader: true}, "beta": {Replica: true, Leader: true},
 		"gamma": {Acceptor: true}, "delta": {Acceptor: true}, "epsilon": {Replica: true},
 	}
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	c.Join("delta")
 	c.Join("epsilon")
 	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {

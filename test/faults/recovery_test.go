@@ -20,7 +20,7 @@ func TestPowerCutOfAll(t *testing.T) {
 		t.Run(fmt.Sprintf("disk=%t", disk), func(t *testing.T) {
 			p := cluster.DefaultProtocol()
 			p.Flush = 50 * time.Millisecond
-			c := clustertest.NewWith(t, 3, clustertest.Options{Protocol: &p, Disk: disk})
+			c := watched(t, 3, clustertest.Options{Protocol: &p, Disk: disk})
 			var all []string
 			for round := range 4 {
 				acked, stop := loadNamed(t, c, 12, fmt.Sprintf("r%d-", round))
@@ -40,7 +40,7 @@ func TestPowerCutOfAll(t *testing.T) {
 
 // TestMinorityKilled kills one node after the other under load, the leader first.
 func TestMinorityKilled(t *testing.T) {
-	c := clustertest.New(t, 5)
+	c := watched(t, 5, clustertest.Options{})
 	var all []string
 	for round := range 4 {
 		victim := c.Leader()
@@ -73,7 +73,7 @@ func small() *cluster.Protocol {
 // looks at what acceptors and journals hold (S5).
 func TestMemoryAndJournalStayBounded(t *testing.T) {
 	p := small()
-	c := clustertest.NewWith(t, 3, clustertest.Options{Protocol: p, Disk: true})
+	c := watched(t, 3, clustertest.Options{Protocol: p, Disk: true})
 	acked, stop := load(t, c, 12)
 	c.Eventually("loaded", moreThan(acked, 6000))
 	all := stop()
@@ -105,7 +105,7 @@ func TestLaggardCatchesUp(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := clustertest.NewWith(t, 3, clustertest.Options{Protocol: tt.protocol})
+			c := watched(t, 3, clustertest.Options{Protocol: tt.protocol})
 			victim := c.Nodes()[2]
 			victim.Kill()
 			acked, stop := load(t, c, 8)
@@ -128,7 +128,7 @@ func TestLaggardCatchesUp(t *testing.T) {
 // TestIdentity shows S11: a data directory belongs to one member of one cluster, and
 // a member that lost its own is refused.
 func TestIdentity(t *testing.T) {
-	c := clustertest.New(t, 3)
+	c := watched(t, 3, clustertest.Options{})
 	members := c.Members()
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 	defer cancel()

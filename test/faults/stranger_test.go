@@ -28,7 +28,7 @@ func TestAStrangerAtThePeerPort(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%t", secure), func(t *testing.T) {
 			authority := testcert.New(t)
-			c := clustertest.NewWith(t, 3, clustertest.Options{Change: func(o *cluster.Options) {
+			c := watched(t, 3, clustertest.Options{Change: func(o *cluster.Options) {
 				if secure {
 					o.TLS = authority.TLS(o.Member)
 				}

@@ -119,7 +119,7 @@ func TestNoRestartIsBlank(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s %s", strings.ReplaceAll(tt.pattern, "/", "."), tt.kind), func(t *testing.T) {
 			var armed, seen atomic.Int64
-			c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e actors.Event) {
+			c := watched(t, 3, clustertest.Options{Observe: func(e actors.Event) {
 				ok, _ := path.Match(tt.pattern, e.Self.Path())
 				if ok && e.Kind == tt.kind && armed.Load() > 0 && seen.Add(1)%2 == 0 && armed.Add(-1) >= 0 {
 					panic(fmt.Sprintf("planted in %s", e.Self))
@@ -166,7 +166,7 @@ func moreThan(n *atomic.Int64, than int64) func() error {
 // TestAnActorThatKeepsCrashingEndsItsNode shows the last resort of supervision.
 func TestAnActorThatKeepsCrashingEndsItsNode(t *testing.T) {
 	var bad atomic.Bool
-	c := clustertest.NewWith(t, 3, clustertest.Options{Observe: func(e actors.Event) {
+	c := watched(t, 3, clustertest.Options{Observe: func(e actors.Event) {
 		if bad.Load() && e.Self == actors.AcceptorAddr("beta", 1) && e.Kind == actors.Received {
 			panic("planted: beta's acceptor is broken")
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
+	"github.com/pmmc-go/pmmc/test/conformance"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +29,9 @@ const (
 // TestKeyValue runs over ten thousand operations through all nodes while nodes are
 // killed and restarted and links cut, and has their history judged.
 func TestKeyValue(t *testing.T) {
-	c := clustertest.NewWith(t, 3, clustertest.Options{Machine: clustertest.KV(), Serve: true})
+	c := clustertest.NewWith(t, 3, clustertest.Options{
+		Machine: clustertest.KV(), Serve: true, Observe: conformance.Watch(t),
+	})
 	stopFaults := plague(t, c)
 	history := drive(t, c)
 	stopFaults()

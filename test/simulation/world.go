@@ -32,6 +32,8 @@ type World struct {
 	Nodes  []*Node
 	Now    time.Duration
 	Counts map[string]int // what happened, by name
+	// Observe, if not nil, is told all that the roles do, as actors.Event says.
+	Observe func(actors.Event)
 
 	rng     *rand.Rand
 	queue   events
@@ -42,6 +44,7 @@ type World struct {
 	Broken  []string           // invariants that did not hold
 
 	ackedOps []string // acknowledged to some client
+	lives    uint64   // of all roles
 }
 
 // Node is one member: a disk, a state, and the roles that live on it.
@@ -67,6 +70,7 @@ type dirty struct {
 type process struct {
 	node    *Node
 	self    actors.Addr
+	life    uint64
 	role    actors.Role
 	gone    bool
 	written int      // records persisted
@@ -151,6 +155,9 @@ func (w *World) Cut(from, to string) { w.cut[[2]string{from, to}] = from != to }
 // Heal brings all links up.
 func (w *World) Heal() { clear(w.cut) }
 
+// window is WINDOW.
+const window = 16
+
 // Start starts a node on what its disk holds.
 func (n *Node) Start() {
 	w := n.world
@@ -158,6 +165,7 @@ func (n *Node) Start() {
 	n.roles = make(map[actors.Addr]*process)
 	n.state = NewState(n)
 	n.state.load(n.saved)
+	n.observeOpened()
 	acceptor := actors.NewAcceptor(actors.AcceptorOptions{
 		Configuration: w.Config, ChunkBytes: 200, RetainSlots: 20, RetainBytes: 4000,
 	})
@@ -170,7 +178,7 @@ func (n *Node) Start() {
 		Resend: 100 * time.Millisecond,
 	})
 	replica := actors.NewReplica(actors.ReplicaOptions{
-		ID: n.member.ID, Incarnation: uint64(n.life), Configuration: w.Config, State: n.state, Pipeline: 4,
+		ID: n.member.ID, Incarnation: uint64(n.life), Configuration: w.Config, State: n.observed(), Pipeline: 4,
 		BatchCommands: 8, BatchBytes: 1 << 20, ChunkBytes: 300, Tick: 50 * time.Millisecond,
 	})
 	n.start(actors.AcceptorAddr(n.member.Name, 1), acceptor)
@@ -181,15 +189,19 @@ func (n *Node) Start() {
 }
 
 func (n *Node) start(self actors.Addr, r actors.Role) *process {
-	p := &process{node: n, self: self, role: r}
+	n.world.lives++
+	p := &process{node: n, self: self, life: n.world.lives, role: r}
 	n.roles[self] = p
 	if restorer, ok := r.(actors.Restorer); ok {
 		for _, rec := range n.disk {
 			if rec.Owner == self.Path() {
-				restorer.Restore(proto.Clone(rec).(*messages.Record))
+				rec := proto.Clone(rec).(*messages.Record)
+				p.observe(actors.Event{Kind: actors.Restored, Message: rec})
+				restorer.Restore(rec)
 			}
 		}
 	}
+	p.observe(actors.Event{Kind: actors.Started})
 	r.Start(p)
 	return p
 }
@@ -255,6 +267,7 @@ func (n *Node) receive(to actors.Addr, m proto.Message) {
 	}
 	if p, ok := n.roles[to]; ok && !p.gone {
 		n.world.Counts[fmt.Sprintf("%T", m)[len("*messages."):]]++
+		p.observe(actors.Event{Kind: actors.Received, Message: m})
 		p.role.Receive(p, m)
 	}
 }
@@ -269,6 +282,7 @@ func (p *process) Refuse(m proto.Message) {
 
 func (p *process) Send(to actors.Addr, m proto.Message) {
 	p.effect(func() {
+		p.observe(actors.Event{Kind: actors.Sent, Peer: to, Message: m})
 		p.node.world.judge(p.self, m)
 		p.node.world.deliver(p.node.member.Name, to, m)
 	})
@@ -277,6 +291,7 @@ func (p *process) Send(to actors.Addr, m proto.Message) {
 func (p *process) Spawn(name string, build func() actors.Role) {
 	addr := actors.Addr(string(p.self) + "/" + name)
 	p.effect(func() {
+		p.observe(actors.Event{Kind: actors.Spawned, Peer: addr})
 		if old, ok := p.node.roles[addr]; ok && !old.gone {
 			return
 		}
@@ -287,6 +302,7 @@ func (p *process) Spawn(name string, build func() actors.Role) {
 }
 
 func (p *process) Exit() {
+	p.observe(actors.Event{Kind: actors.Exited})
 	p.gone = true
 	delete(p.node.roles, p.self)
 }
@@ -315,6 +331,7 @@ func (p *process) Persist(rec *messages.Record) {
 	rec = proto.Clone(rec).(*messages.Record)
 	rec.Owner = p.self.Path()
 	p.written++
+	p.observe(actors.Event{Kind: actors.Persisted, Number: uint64(p.written), Message: rec})
 	n.dirty = append(n.dirty, dirty{rec, p})
 	life := n.life
 	upTo := rec
@@ -333,6 +350,7 @@ func (n *Node) sync(upTo *messages.Record) {
 	for _, d := range done {
 		n.disk = append(n.disk, d.rec)
 		d.by.durable++
+		d.by.observe(actors.Event{Kind: actors.Durable, Number: uint64(d.by.durable)})
 	}
 	for _, addr := range slices.Sorted(maps.Keys(n.roles)) {
 		p := n.roles[addr]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/test/conformance"
 )
 
 var (
@@ -50,6 +51,12 @@ func run(seed uint64) *World {
 	w := NewWorld(seed, 3+2*int(seed%2), Faults{
 		Loss: 0.1, Repeat: 0.05, Delay: 20 * time.Millisecond, Sync: 10 * time.Millisecond,
 	})
+	referee := conformance.New(conformance.Options{})
+	w.Observe = func(e actors.Event) {
+		if b := referee.Judge(e); b != nil {
+			w.broken("%v", b)
+		}
+	}
 	for _, n := range w.Nodes {
 		n.Start()
 	}
@@ -73,6 +80,10 @@ func run(seed uint64) *World {
 	}
 	w.Run(10 * time.Second)
 	w.check()
+	if err := referee.Finish(); err != nil && len(w.Broken) == 0 {
+		w.broken("%v", err)
+	}
+	w.Counts["judged"] += int(referee.Counts().Events)
 	return w
 }
 

@@ -1,0 +1,139 @@
+package conformance
+
+import (
+	"fmt"
+	"math/bits"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// epoch is a configuration, and how its acceptors are counted.
+type epoch struct {
+	actors.Configuration
+	index    map[actors.Addr]int
+	majority int
+}
+
+// acceptorSet is a set of acceptors of one epoch, by their index.
+type acceptorSet uint64
+
+func (s acceptorSet) size() int { return bits.OnesCount64(uint64(s)) }
+
+// with returns s with an acceptor added; who is not of the configuration is not
+// counted (S12).
+func (e *epoch) with(s acceptorSet, a actors.Addr) acceptorSet {
+	if i, ok := e.index[a]; ok {
+		s |= 1 << i
+	}
+	return s
+}
+
+func (e *epoch) has(s acceptorSet, a actors.Addr) bool {
+	i, ok := e.index[a]
+	return ok && s&(1<<i) != 0
+}
+
+// isMajority tells whether a set of acceptors is a majority (S12).
+func (e *epoch) isMajority(set acceptorSet) bool { return set.size() >= e.majority }
+
+// keepers is how many replicas must have a slot on disk before it may be forgotten:
+// f+1 of 2f+1 acceptors.
+func (e *epoch) keepers() int { return min((len(e.index)-1)/2+1, len(e.Replicas())) }
+
+// epochAt is the epoch of a slot, as far as it is known: that of the configuration
+// decided at or below s − WINDOW (S3).
+func (r *Referee) epochAt(slot uint64) *epoch {
+	for i := len(r.epochs) - 1; i > 0; i-- {
+		if r.epochs[i].First <= slot {
+			return r.epochs[i]
+		}
+	}
+	return r.epochs[0]
+}
+
+func (r *Referee) latest() *epoch { return r.epochs[len(r.epochs)-1] }
+
+// epochNumbered finds an epoch by its number.
+func (r *Referee) epochNumbered(number uint64) *epoch {
+	for _, e := range r.epochs {
+		if e.Epoch == number {
+			return e
+		}
+	}
+	return nil
+}
+
+// configure begins an epoch.
+func (r *Referee) configure(c actors.Configuration) {
+	e := &epoch{Configuration: c, index: make(map[actors.Addr]int), majority: len(c.Acceptors())/2 + 1}
+	r.epochs = append(r.epochs, e)
+	for i, a := range c.Acceptors() {
+		e.index[a] = i
+		r.acceptors[a] = newAcceptor(a, e)
+	}
+	for _, a := range c.Replicas() {
+		m, _ := c.Named(a.Member())
+		if r.replicas[a] == nil {
+			r.replicas[a] = &replica{self: a, id: m.ID, slotOut: 1}
+		}
+	}
+	for _, a := range c.Leaders() {
+		m, _ := c.Named(a.Member())
+		r.leaders[a] = &leader{self: a, member: m, epoch: e}
+	}
+}
+
+// knows judges S3 for what a node says to be in force: it is what was decided.
+func (r *Referee) knows(o *messages.Opened) {
+	for _, m := range o.Configurations {
+		c := actors.ConfigurationOf(m)
+		known := r.epochNumbered(c.Epoch)
+		switch {
+		case known != nil && !proto.Equal(m, known.Proto()):
+			r.breaks("S3", fmt.Sprintf("this node knows another epoch %d than was decided", c.Epoch))
+		case known == nil && (len(r.epochs) == 0 || !r.whole):
+			r.configure(c)
+		case known == nil && c.Epoch > r.latest().Epoch:
+			r.breaks("S3", fmt.Sprintf("this node knows of an epoch %d that nobody decided", c.Epoch))
+		}
+	}
+}
+
+// reconfigures is what executing a reconfiguration comes to: whether it is accepted,
+// by the paper: one at a time, WINDOW slots ahead, and made from the last one.
+func (r *Referee) reconfigures(slot uint64, c actors.Configuration) bool {
+	last := r.latest()
+	if last.First > slot || c.Follows(last.Configuration) != nil {
+		return false
+	}
+	c.First, c.Window, c.LastID = slot+last.Window, last.Window, last.LastID
+	for _, m := range c.Members {
+		c.LastID = max(c.LastID, m.ID)
+	}
+	r.configure(c)
+	return true
+}
+
+// over tells whether nobody can speak of an epoch's slots any more: replicas of it and
+// of its successor said that they have all of them on disk.
+func (r *Referee) over(i int) bool {
+	if i+1 == len(r.epochs) {
+		return false
+	}
+	end := r.epochs[i+1].First
+	for _, e := range r.epochs[i : i+2] {
+		keep := 0
+		for _, a := range e.Replicas() {
+			if r.replicas[a].durable >= end {
+				keep++
+			}
+		}
+		if keep < e.keepers() {
+			return false
+		}
+	}
+	return true
+}
