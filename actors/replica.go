@@ -355,7 +355,7 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	drop, put := r.sessions.changes()
 	changes := Changes{Drop: drop, Put: put, Configurations: r.changedEpochs()}
 	r.State.Commit(v.Slot, changes)
-	if changes.Configurations != nil {
+	if changes.Configurations != nil && len(r.epochs) > 1 {
 		r.tellStewards(env)
 	}
 	r.slotOut = v.Slot + 1

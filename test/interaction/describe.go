@@ -13,6 +13,10 @@ import (
 // short is an address as transcripts show it.
 func short(a actors.Addr) string {
 	path := strings.TrimPrefix(a.Path(), "epoch-1/")
+	if rest, later := strings.CutPrefix(path, "epoch-"); later {
+		epoch, role, _ := strings.Cut(rest, "/")
+		return a.Member() + "." + epoch + "." + strings.TrimPrefix(role, "leader/")
+	}
 	return a.Member() + "." + strings.TrimPrefix(path, "leader/")
 }
 
@@ -44,6 +48,12 @@ func describe(m proto.Message) string {
 		return fmt.Sprintf("p2b %s slot %d", actors.BallotOf(m.Ballot), m.Slot)
 	case *messages.Decision:
 		return "decision " + pvalues([]*messages.PValue{m.Pvalue})
+	case *messages.Configured:
+		var all []string
+		for _, c := range m.Configurations {
+			all = append(all, fmt.Sprintf("epoch %d from slot %d", c.Epoch, c.First))
+		}
+		return "configured " + strings.Join(all, ", ")
 	case *messages.Read:
 		return fmt.Sprintf("read %d", m.Number)
 	case *messages.ReadRequest:
@@ -97,6 +107,10 @@ func decree(encoded []byte) string {
 func commands(all []*messages.Command) string {
 	var ops []string
 	for _, c := range all {
+		if c.Configuration != nil {
+			ops = append(ops, fmt.Sprintf("epoch %d", c.Configuration.Epoch))
+			continue
+		}
 		ops = append(ops, string(c.Operation))
 	}
 	return strings.Join(ops, "+")

@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 //	                             its p1a wait
 //	lead NAME                    elect, and deliver all until it is in office
 //	request at=NAME seq=N op=X [again]   a client speaks to its replica
+//	reconfigure at=NAME seq=N without=NAME   a client asks for a configuration without a member
 //	read at=NAME number=N        a client wants to read there
 //	propose from=NAME to=NAME slot=N op=X   by hand, in the name of a replica
 //	deliver [from=R] [to=R] [type=T]   what waits, and what that causes; R is a prefix
@@ -59,7 +61,7 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) {
 		w.elect(t, name(d))
 		w.deliver(func(envelope) bool { return true })
 		w.quiet = false
-	case "request", "read", "propose":
+	case "request", "read", "propose", "reconfigure":
 		w.speak(t, d)
 	case "deliver":
 		w.deliver(matcher(t, d))
@@ -145,6 +147,11 @@ func (w *world) speak(t *testing.T, d *datadriven.TestData) {
 		w.queue = append(w.queue, envelope{actors.ClientAddr(at), actors.ReplicaAddr(at), &messages.Request{
 			From: string(actors.ClientAddr(at)), Commands: []*messages.Command{c}, Again: d.HasArg("again"),
 		}})
+	case "reconfigure":
+		d.ScanArgs(t, "at", &at)
+		d.ScanArgs(t, "seq", &number)
+		d.ScanArgs(t, "without", &op)
+		w.reconfigure(at, number, op)
 	case "read":
 		d.ScanArgs(t, "at", &at)
 		d.ScanArgs(t, "number", &number)
@@ -160,6 +167,17 @@ func (w *world) speak(t *testing.T, d *datadriven.TestData) {
 			From: string(actors.ReplicaAddr(from)), Slot: number, Decree: decreeOfOne(m.ID, 90, op),
 		}})
 	}
+}
+
+func (w *world) reconfigure(at string, number uint64, without string) {
+	m, _ := w.config.Named(at)
+	next := w.config
+	next.Epoch++
+	next.Members = slices.DeleteFunc(slices.Clone(next.Members), func(m actors.Member) bool { return m.Name == without })
+	c := &messages.Command{Client: m.ID, Incarnation: 1, Sequence: number, Configuration: next.Proto()}
+	w.queue = append(w.queue, envelope{actors.ClientAddr(at), actors.ReplicaAddr(at), &messages.Request{
+		From: string(actors.ClientAddr(at)), Commands: []*messages.Command{c},
+	}})
 }
 
 // matcher tells which waiting messages a command means.

@@ -22,8 +22,9 @@ type world struct {
 	disks  map[string][]*messages.Record
 	queue  []envelope
 	out    strings.Builder
-	held   bool // disks complete no write until told
-	quiet  bool // elections are played without a word
+	ended  map[uint64]bool // epochs
+	held   bool            // disks complete no write until told
+	quiet  bool            // elections are played without a word
 }
 
 type envelope struct {
@@ -43,7 +44,7 @@ type process struct {
 func newWorld(n int, window uint64) *world {
 	w := &world{
 		roles: make(map[actors.Addr]*process), states: make(map[string]*logState),
-		disks: make(map[string][]*messages.Record),
+		disks: make(map[string][]*messages.Record), ended: make(map[uint64]bool),
 	}
 	w.config.Epoch, w.config.First, w.config.Window = 1, 1, window
 	for i, name := range []string{"alpha", "beta", "gamma", "delta", "epsilon"}[:n] {
@@ -61,19 +62,51 @@ func newWorld(n int, window uint64) *world {
 
 // start starts the roles of a member on what its disk holds.
 func (w *world) start(m actors.Member, window uint64) {
-	w.spawn(actors.AcceptorAddr(m.Name, 1), actors.NewAcceptor(actors.AcceptorOptions{
-		Configuration: w.config, ChunkBytes: 1 << 20, RetainBytes: 1 << 20,
-	}))
-	w.spawn(actors.LeaderAddr(m.Name, 1), actors.NewLeader(actors.LeaderOptions{
-		ID: m.ID, Configuration: w.config, Tick: 50 * time.Millisecond, Resend: time.Second,
-		Timeout: actors.TimeoutOptions{
-			Initial: 200 * time.Millisecond, Min: 200 * time.Millisecond, Max: time.Second, Factor: 2, Step: time.Millisecond,
-		},
-	}))
+	w.startEpoch(m, w.config, false)
 	w.spawn(actors.ReplicaAddr(m.Name), actors.NewReplica(actors.ReplicaOptions{
 		ID: m.ID, Incarnation: 1, Configuration: w.config, State: w.states[m.Name],
 		Pipeline: int(window), BatchCommands: 8, BatchBytes: 1 << 20, ChunkBytes: 1 << 20, Tick: time.Second,
 	}))
+}
+
+// startEpoch starts the acceptor and the leader of a member in a configuration.
+func (w *world) startEpoch(m actors.Member, c actors.Configuration, eager bool) {
+	w.spawn(actors.AcceptorAddr(m.Name, c.Epoch), actors.NewAcceptor(actors.AcceptorOptions{
+		Configuration: c, ChunkBytes: 1 << 20, RetainBytes: 1 << 20,
+	}))
+	w.spawn(actors.LeaderAddr(m.Name, c.Epoch), actors.NewLeader(actors.LeaderOptions{
+		ID: m.ID, Configuration: c, Eager: eager, Tick: 50 * time.Millisecond, Resend: time.Second,
+		Timeout: actors.TimeoutOptions{
+			Initial: 200 * time.Millisecond, Min: 200 * time.Millisecond, Max: time.Second, Factor: 2, Step: time.Millisecond,
+		},
+	}))
+}
+
+// steward starts and ends the roles of a member as its node would.
+func (w *world) steward(member string, m *messages.Configured) {
+	needed := make(map[uint64]bool)
+	for _, c := range m.Configurations {
+		needed[c.Epoch] = true
+		config := actors.ConfigurationOf(c)
+		me, ok := config.Named(member)
+		if _, lives := w.roles[actors.AcceptorAddr(member, c.Epoch)]; lives || !ok || w.ended[c.Epoch] {
+			continue
+		}
+		w.say("  %s starts acceptor and leader of epoch %d\n", member, c.Epoch)
+		w.startEpoch(me, config, me.ID == m.Heir && c.Epoch > 1)
+	}
+	for addr := range w.roles {
+		epoch, isOf := epochOf(addr)
+		if isOf && addr.Member() == member && !needed[epoch] {
+			w.ended[epoch] = true
+			delete(w.roles, addr)
+		}
+	}
+}
+
+func epochOf(a actors.Addr) (epoch uint64, ok bool) {
+	n, _ := fmt.Sscanf(a.Path(), "epoch-%d/", &epoch)
+	return epoch, n == 1
 }
 
 func (w *world) spawn(self actors.Addr, r actors.Role) {
@@ -100,8 +133,12 @@ func (w *world) crash(member string) {
 
 // receive gives a message to its receiver, if it lives.
 func (w *world) receive(e envelope) {
-	if e.to.Path() == "client" {
+	switch m := e.m.(type) {
+	case *messages.Configured:
+		w.steward(e.to.Member(), m)
 		return
+	case *messages.Response, *messages.ReadReady:
+		return // the client is content
 	}
 	p, ok := w.roles[e.to]
 	if !ok {
