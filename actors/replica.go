@@ -265,7 +265,7 @@ func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 // replica lags, and will be told again.
 func (r *Replica) onDecision(env Env, v *messages.PValue) { // Fig. 1 l. 13
 	slot := v.GetSlot()
-	if slot < r.slotOut || slot >= r.slotOut+2*r.window() {
+	if slot < r.slotOut || slot >= r.slotOut+2*r.window() || r.isNew() {
 		return
 	}
 	r.decisions[slot] = v // Fig. 1 l. 13

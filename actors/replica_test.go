@@ -74,7 +74,7 @@ func newTestReplica(window uint64) (*Replica, *list, *notes) {
 	c.Window = window
 	state := &list{out: 1}
 	r := NewReplica(ReplicaOptions{
-		ID: 1, Incarnation: 1, Configuration: c, State: state, Pipeline: int(window), BatchCommands: 1,
+		ID: 1, Incarnation: 1, Configuration: c, State: state, Pipeline: 100, BatchCommands: 1,
 		BatchBytes: 1 << 20, ChunkBytes: 4, Tick: 50 * time.Millisecond,
 	})
 	env := &notes{self: ReplicaAddr("alpha")}
@@ -167,6 +167,7 @@ func TestReplicaExecutesInTheOrderOfSlots(t *testing.T) {
 	r.Receive(env, decided(4, "again"))
 	r.Receive(env, decided(100, "far ahead"))
 	expect(t, "executed after a stale decision", state.log, "[a b d]")
+	expect(t, "decisions kept", len(r.decisions), 0)
 }
 
 // Fig. 1 l. 15: what lost its slot is proposed again, once, for another.
@@ -215,7 +216,7 @@ func TestS6_ACommandIsExecutedOnce(t *testing.T) {
 // the earlier one asked for is refused from then on.
 func TestS6_ALaterIncarnationEndsTheSession(t *testing.T) {
 	r, state, env := newTestReplica(8)
-	old, next := operation(2, 1, "old"), operation(2, 1, "next")
+	old, next := operation(2, 7, "old"), operation(2, 1, "next")
 	next.Incarnation = 2
 	for slot, c := range []*messages.Command{next, old} {
 		r.Receive(env, &messages.Decision{Pvalue: &messages.PValue{
