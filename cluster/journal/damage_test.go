@@ -53,7 +53,11 @@ func fixture(t testing.TB) (s snapshot, want []*messages.Record, marks [][]byte)
 	l, err := Open(must(t, dir, minSegmentBytes))
 	l = opened(t, l, err)
 	for slot := uint64(1); slot <= 9; slot++ {
-		marks = append(marks, snap(t, dir)[markName])
+		mark, err := os.ReadFile(filepath.Join(dir, markName)) // not all: a new segment may just be on its way
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		marks = append(marks, mark)
 		write(t, l, pvalue(acceptor, slot, slot, 90))
 	}
 	want = replay(t, l, acceptor)
