@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -68,6 +70,32 @@ func TestTLSElsewhere(t *testing.T) {
 	}
 	if c.Listen.Peer != "node-a:7001" || c.Listen.Client != "10.0.0.1:2379" {
 		t.Errorf("listen = %+v, want the member's own", c.Listen)
+	}
+}
+
+// A node that joins says where it is reached, and where members are; the rest comes from
+// the cluster.
+func TestJoin(t *testing.T) {
+	c := load(t, `
+		cluster = "test"
+		join    = [env("PMMC_TEST_NOT_SET", "10.0.0.1:7001"), "beta:7001"]
+		node "delta" {
+			insecure = true
+		}
+		member "delta" {
+			peer   = "10.0.0.4:7001"
+			client = "10.0.0.4:2379"
+		}
+	`)
+	if want := []string{"10.0.0.1:7001", "beta:7001"}; !slices.Equal(c.Join, want) {
+		t.Errorf("join = %q, want %q", c.Join, want)
+	}
+	want := Member{Name: "delta", Peer: "10.0.0.4:7001", Client: "10.0.0.4:2379"}
+	if m := c.Self(); !reflect.DeepEqual(m, want) || len(c.Members) != 1 {
+		t.Errorf("members = %+v, want %+v alone", c.Members, want)
+	}
+	if c.Listen.Peer != want.Peer || c.Listen.Client != want.Client {
+		t.Errorf("listen = %+v", c.Listen)
 	}
 }
 

@@ -11,8 +11,12 @@ type Config struct {
 	Cluster string
 	Node    Node
 	Listen  Listen
-	// Members are all members of the cluster, this node among them, by ID.
-	Members  []Member
+	// Members are those of a new cluster, this node among them, by ID. With Join it is
+	// this node alone, without an ID: that comes from the cluster.
+	Members []Member
+	// Join, if not empty, is where some members of a running cluster are reached, which
+	// this node is to be added to.
+	Join     []string
 	TLS      TLS
 	Protocol Protocol
 	Journal  Journal
@@ -44,7 +48,7 @@ type Listen struct {
 // Member is one of those that form the cluster.
 type Member struct {
 	Name   string // 1 to 63 of a-z, 0-9 and -
-	ID     uint32 // 1 to 65535. It orders ballots and stays when addresses change
+	ID     uint32 // 1 to 65535. It orders ballots and stays when addresses change; 0 with Join
 	Peer   string // host:port at which the other members find it
 	Client string // host:port at which clients find it
 	Roles  []Role // at least one, in the order of [Roles]

@@ -5,6 +5,7 @@ import "github.com/hashicorp/hcl/v2"
 // fileConfig is a configuration as it is written.
 type fileConfig struct {
 	Cluster  hcl.Expression `hcl:"cluster"`
+	Join     hcl.Expression `hcl:"join"`
 	Nodes    []fileNode     `hcl:"node,block"` // one is wanted; decoder counts
 	Listen   *fileListen    `hcl:"listen,block"`
 	Members  []fileMember   `hcl:"member,block"`

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -165,7 +166,7 @@ func (d *decoder) off(e hcl.Expression) bool {
 
 // plaintext complains about what would be said in plaintext off this machine,
 // unless that is wanted: about one address of each kind.
-func (d *decoder) plaintext(c *Config, node *fileNode, l listening, members []member) {
+func (d *decoder) plaintext(c *Config, node *fileNode, l listening, members []member, join []place) {
 	if c.Node.Insecure || node == nil {
 		return
 	}
@@ -179,11 +180,11 @@ func (d *decoder) plaintext(c *Config, node *fileNode, l listening, members []me
 		return true
 	}
 	if c.TLS.Peer == nil && !complain(l.peer, "peer") {
+		peers := join
 		for _, m := range members {
-			if complain(m.peer, "peer") {
-				break
-			}
+			peers = append(peers, m.peer)
 		}
+		slices.ContainsFunc(peers, func(p place) bool { return complain(p, "peer") })
 	}
 	if c.TLS.Client == nil {
 		complain(l.client, "client")

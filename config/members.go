@@ -25,14 +25,18 @@ type member struct {
 }
 
 // members decodes the members, in the order of their ids.
-func (d *decoder) members(fs []fileMember) []member {
-	if len(fs) == 0 {
+func (d *decoder) members(fs []fileMember, join []place, joins bool) []member {
+	switch {
+	case joins:
+		return d.joiner(fs, join)
+	case len(fs) == 0:
 		d.missingBlock("member", "of which there is one for each member of the cluster, this node among them")
 		return nil
 	}
 	before := len(d.diags)
 	var members []member
 	for i := range fs {
+		d.hasID(&fs[i])
 		members = append(members, d.member(&fs[i]))
 	}
 	d.distinct(members)
@@ -41,6 +45,13 @@ func (d *decoder) members(fs []fileMember) []member {
 	}
 	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.ID, b.ID) })
 	return members
+}
+
+// hasID wants the number that a member of a new cluster must have.
+func (d *decoder) hasID(f *fileMember) {
+	if !d.given(f.ID) {
+		d.missing(f.Range, fmt.Sprintf("member %q", f.Name), "id", "1")
+	}
 }
 
 func (d *decoder) member(f *fileMember) member {
@@ -55,7 +66,6 @@ func (d *decoder) member(f *fileMember) member {
 			d.missing(f.Range, where, name, such)
 		}
 	}
-	require(f.ID, "id", "1")
 	require(f.Peer, "peer", `"10.0.0.1:7001"`)
 	require(f.Client, "client", `"10.0.0.1:2379"`)
 	var id int

@@ -20,6 +20,12 @@
 # never change it: a data directory belongs to one cluster.
 cluster = "sample"
 
+# For a node that is to be added to a running cluster: the peer addresses of some of
+# its members. The only member block is then the node's own, without id and roles:
+# the cluster gives it those. The node waits until it is added, by `pmmc member add`.
+# Once it has been, its data directory knows the members, and this may stay or go.
+join = []
+
 # Which of the members below this process is. It has no default.
 node "alpha" {
   # The folder in which this node keeps all that it must not forget. It belongs to

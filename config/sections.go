@@ -21,14 +21,18 @@ const (
 // config decodes everything. A block that is missing is one without arguments.
 func (d *decoder) config(f *fileConfig, out *Config) {
 	d.cluster(f.Cluster, &out.Cluster)
-	members := d.members(f.Members)
+	join, joins := d.join(f.Join)
+	for _, p := range join {
+		out.Join = append(out.Join, p.text)
+	}
+	members := d.members(f.Members, join, joins)
 	for _, m := range members {
 		out.Members = append(out.Members, m.Member)
 	}
 	node, self := d.node(f.Nodes, &out.Node, members)
 	d.tls(f.TLS, &out.TLS)
 	listening := d.listen(f.Listen, &out.Listen, self, members)
-	d.plaintext(out, node, listening, members)
+	d.plaintext(out, node, listening, members, join)
 	d.protocol(orEmpty(f.Protocol), &out.Protocol)
 	d.size(orEmpty(f.Journal).SegmentBytes, &out.Journal.SegmentBytes, 64*kib, gib)
 	d.limits(orEmpty(f.Limits), &out.Limits)
