@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -24,7 +25,19 @@ type Member struct {
 
 	Peer   string // where its node hears the others, as host:port
 	Client string // where its clients reach it, as host:port
+
+	Promote bool // a learner becomes a leader and an acceptor, once it has kept up
 }
+
+// Placeholder is the name of a member that was added without one, by its number, until
+// its node says what it is called.
+func Placeholder(id uint32) string { return fmt.Sprintf("new-%d", id) }
+
+// IsUnnamed tells whether the name of a member is not known yet.
+func (m Member) IsUnnamed() bool { return m.Name == Placeholder(m.ID) }
+
+// IsLearner tells whether a member executes what others decide, and no more.
+func (m Member) IsLearner() bool { return m.Replica && !m.Leader && !m.Acceptor }
 
 // Proto is the configuration as a message.
 func (c Configuration) Proto() *messages.Configuration {
@@ -32,7 +45,7 @@ func (c Configuration) Proto() *messages.Configuration {
 	for _, of := range c.Members {
 		m.Members = append(m.Members, &messages.Member{
 			Id: of.ID, Name: of.Name, Replica: of.Replica, Leader: of.Leader, Acceptor: of.Acceptor,
-			Peer: of.Peer, Client: of.Client,
+			Peer: of.Peer, Client: of.Client, Promote: of.Promote,
 		})
 	}
 	return m
@@ -44,7 +57,7 @@ func ConfigurationOf(m *messages.Configuration) Configuration {
 	for _, of := range m.GetMembers() {
 		c.Members = append(c.Members, Member{
 			ID: of.GetId(), Name: of.GetName(), Replica: of.GetReplica(), Leader: of.GetLeader(), Acceptor: of.GetAcceptor(),
-			Peer: of.GetPeer(), Client: of.GetClient(),
+			Peer: of.GetPeer(), Client: of.GetClient(), Promote: of.GetPromote(),
 		})
 	}
 	return c
@@ -57,6 +70,8 @@ func (c Configuration) Check() error {
 		switch {
 		case m.Name == "" || m.ID == 0:
 			return fmt.Errorf("member %q has the number %d: want a name, and a number from 1", m.Name, m.ID)
+		case strings.ContainsAny(m.Name, "/?$"): // of paths, and of names that are none
+			return fmt.Errorf("a member cannot have the name %q: it has one of / ? $ in it", m.Name)
 		case names[m.Name]:
 			return fmt.Errorf("two members have the name %q", m.Name)
 		case ids[m.ID] != "":
@@ -80,7 +95,8 @@ func (c Configuration) Check() error {
 }
 
 // Follows tells why c cannot come after last, or nil. A number that a member once had
-// is never given to another: ballots and sessions go by it.
+// is never given to another: ballots and sessions go by it. Only who was added without a
+// name gets one.
 func (c Configuration) Follows(last Configuration) error {
 	if c.Epoch != last.Epoch+1 {
 		return fmt.Errorf("it was made from epoch %d, and epoch %d has come since", c.Epoch-1, last.Epoch)
@@ -88,7 +104,7 @@ func (c Configuration) Follows(last Configuration) error {
 	for _, m := range c.Members {
 		old, known := last.Member(m.ID)
 		switch {
-		case known && old.Name != m.Name:
+		case known && old.Name != m.Name && !old.IsUnnamed():
 			return fmt.Errorf("the number %d of %q cannot go to %q", m.ID, old.Name, m.Name)
 		case !known && m.ID <= last.LastID:
 			return fmt.Errorf("the number %d of %q is used up: the next is %d", m.ID, m.Name, last.LastID+1)

@@ -1,5 +1,7 @@
 package actors
 
+import "maps"
+
 // This file is how a node shows what its roles are doing, to operators and tests.
 // Views are values: a role can go on while somebody looks at one.
 
@@ -15,6 +17,8 @@ type ReplicaView struct {
 	Restoring       bool   // a snapshot is coming
 	ReadsWaiting    uint64 // the client's reads that may not look yet
 	ReadMark        uint64 // the slot that the first of them waits for; 0 when that is unknown
+
+	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
 }
 
 // View shows the replica.
@@ -23,6 +27,7 @@ func (r *Replica) View() ReplicaView {
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
 		Proposals: len(r.proposals), Decisions: len(r.decisions), Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
+		Executed: maps.Clone(r.lag.executed),
 	}
 	if len(r.reads.marks) > 0 {
 		v.ReadMark = r.reads.marks[0].slot

@@ -36,7 +36,8 @@ func (e *IdentityError) Hint() string {
 }
 
 // openIdentity reads the identity in dir, or draws a new one, and counts one more
-// incarnation.
+// incarnation. Who is to join a cluster does not know its number: the directory does,
+// once it has been added.
 func openIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cluster: data directory: %w", err)
@@ -57,7 +58,7 @@ func openIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 			return nil, &IdentityError{dir, fmt.Sprintf("%s cannot be read: %v", identityFile, err)}
 		}
 	}
-	if id.Cluster != cluster || id.Member != member || id.Name != name {
+	if id.Cluster != cluster || id.Name != name || member != 0 && id.Member != member {
 		return nil, &IdentityError{dir, fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
 			id.Name, id.Member, id.Cluster, name, member, cluster)}
 	}

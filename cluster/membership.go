@@ -66,7 +66,11 @@ func (n *Node) peers() map[string]string {
 	all := make(map[string]string)
 	for _, c := range n.epochs() {
 		for _, m := range c.Members {
-			all[m.Name] = m.Peer
+			if m.IsUnnamed() {
+				all[transport.Unknown(int(m.ID))] = m.Peer
+			} else {
+				all[m.Name] = m.Peer
+			}
 		}
 	}
 	for i, address := range n.options.Join {
@@ -78,6 +82,18 @@ func (n *Node) peers() map[string]string {
 		all[n.options.Member] = n.options.Address
 	}
 	return all
+}
+
+// named takes note of how the node at an address is called, for a member that was added
+// without a name. A node that waits to be added itself takes what it hears from anybody.
+func (n *Node) named(address, name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.run) == 0 {
+		return true
+	}
+	n.names[address] = name
+	return false
 }
 
 func (n *Node) addressOf(member string) string {

@@ -41,26 +41,28 @@ type Node struct {
 	tree      *runtime.Node
 	client    *client
 
-	flushing sync.WaitGroup
-	ending   chan struct{} // closed when the node begins to end
-	done     chan struct{} // closed when it has ended
+	chores sync.WaitGroup // flush and upkeep
+	ending chan struct{}  // closed when the node begins to end
+	done   chan struct{}  // closed when it has ended
 
 	mu   sync.Mutex
 	ends bool
 	err  error
 	run  []actors.Configuration // those in force, oldest first; none before it is added
+
+	names map[string]string // of nodes whose members have none, by address
 }
 
 // Start starts a node. It returns as soon as the node listens; the node takes part
 // in decisions once it has made itself known to a majority of its peers. A node owns
 // the Machine and the Journal of its options and closes them, also when Start fails.
 func Start(o Options) (*Node, error) {
-	n := &Node{options: o, ending: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{options: o, ending: make(chan struct{}), done: make(chan struct{}), names: make(map[string]string)}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeStorage())
 	}
-	n.flushing.Add(1)
-	go n.flush()
+	n.chores.Go(n.flush)
+	n.chores.Go(n.upkeep)
 	return n, nil
 }
 
@@ -126,7 +128,7 @@ func (n *Node) openNetwork() (err error) {
 	peers := n.peers()
 	n.system = transport.NewSystem(o.Logger.Named("actors"))
 	n.transport, err = transport.Start(n.system, transport.Options{
-		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers, Epoch: n.Configuration().Epoch, Refused: n.refused,
+		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers, Epoch: n.Configuration().Epoch, Refused: n.refused, Named: n.named,
 		TLS: o.TLS, Link: o.Link, Logger: o.Logger.Named("transport"),
 	})
 	if err != nil {
@@ -157,7 +159,6 @@ func (n *Node) openNetwork() (err error) {
 // flush makes the state durable now and then, so that acceptors may forget what it
 // holds (S5), until the node ends.
 func (n *Node) flush() {
-	defer n.flushing.Done()
 	ticks := time.NewTicker(min(n.options.Protocol.Flush, hurry))
 	defer ticks.Stop()
 	var durable uint64
@@ -274,7 +275,7 @@ func (n *Node) shutDown(ctx context.Context) error {
 }
 
 func (n *Node) stopInOrder(ctx context.Context) error {
-	n.flushing.Wait()
+	n.chores.Wait()
 	errs := []error{n.tree.StopAll()}
 	if _, err := n.machine.Flush(); err != nil {
 		errs = append(errs, fmt.Errorf("cluster: flush the state: %w", err))
@@ -296,7 +297,7 @@ func (n *Node) crash() {
 	if err := n.tree.StopAll(); err != nil {
 		n.options.Logger.Warn("actors did not stop", "error", err)
 	}
-	n.flushing.Wait()
+	n.chores.Wait()
 	if err := n.closeStorage(); err != nil {
 		n.options.Logger.Warn("could not close the storage", "error", err)
 	}

@@ -31,7 +31,8 @@ type Options struct {
 	// started, the cluster's own log says who they are. It is empty for a node that is
 	// to be added to a cluster: it waits until it is.
 	Members []Member
-	Address string   // where this node is reached by its peers, as host:port; its own of Members if empty
+	Address string   // where this node is reached by its peers, as host:port; as the log says if empty
+	Client  string   // where it is reached by its clients; the log is told if it says otherwise
 	Join    []string // where some members are reached; for a node that is to be added
 	Listen  string   // where this node listens for its peers; Address if empty
 	DataDir string
@@ -68,6 +69,7 @@ type Protocol struct {
 	Lease time.Duration
 	Drift float64
 
+	Promote     time.Duration // that a learner must have kept up before it is promoted by itself
 	CatchUp     time.Duration // between two looks at what is missing
 	RetainSlots int           // kept for members that lag, though they could be forgotten …
 	RetainBytes int           // … as long as their decrees are not more than this
@@ -88,7 +90,7 @@ func DefaultProtocol() Protocol {
 			Factor: 2, Step: time.Millisecond,
 		},
 		Resend: 100 * time.Millisecond, Drift: 0.05,
-		CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
+		Promote: 3 * time.Second, CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
 		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 8192,
 	}
 }

@@ -14,6 +14,9 @@ import (
 // ErrRefused is in the chain of what Reconfigure returns for a change that cannot be.
 var ErrRefused = errors.New("cluster: the change of configuration is refused")
 
+// ErrNoMajority is in the chain, too, where too few of the acceptors are reached.
+var ErrNoMajority = errors.New("there would be no majority")
+
 // Change makes the next configuration out of the latest. It may be called again, when
 // another change came first. Epoch, First, Window and LastID are filled in.
 type Change func(latest actors.Configuration) (next actors.Configuration, err error)
@@ -118,8 +121,10 @@ func (n *Node) poll(ctx context.Context, holds func([]actors.Configuration) bool
 		case <-ticks.C:
 		case <-ctx.Done():
 			return actors.Configuration{}, fmt.Errorf("cluster: an earlier change of configuration is under way: %w", context.Cause(ctx))
-		case <-n.done:
-			return actors.Configuration{}, ErrStopped
+		case <-n.ending:
+			if !holds(n.epochs()) { // the change may be what ended this node
+				return actors.Configuration{}, ErrStopped
+			}
 		}
 	}
 	return n.Configuration(), nil
@@ -143,5 +148,5 @@ func (n *Node) survives(next actors.Configuration) error {
 	if 2*len(silent) < acceptors {
 		return nil
 	}
-	return fmt.Errorf("of its %d acceptors this node does not reach %q: there would be no majority", acceptors, silent)
+	return fmt.Errorf("of its %d acceptors this node does not reach %q: %w", acceptors, silent, ErrNoMajority)
 }

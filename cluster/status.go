@@ -39,6 +39,17 @@ func (s Status) Lag() uint64 {
 	return s.Replica.Ahead - s.Replica.SlotOut
 }
 
+// KeepsUp tells whether a member's replica is connected to this node, and less than
+// WINDOW slots behind it.
+func (s Status) KeepsUp(member string) bool {
+	window := s.Configuration.Window
+	if member == s.Member {
+		return s.Lag() < window
+	}
+	executed := s.Replica.Executed[actors.ReplicaAddr(member)]
+	return s.Replica.SlotOut > 0 && s.Transport.Peers[member].Connected && executed+window > s.Replica.SlotOut
+}
+
 // statusPatience is how long Status waits for an actor that is busy.
 const statusPatience = 500 * time.Millisecond
 

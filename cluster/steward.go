@@ -174,6 +174,10 @@ func (s *steward) onConfigured(m *messages.Configured) {
 	if s.id.Member == 0 && !member {
 		return // it waits until it is added
 	}
+	if member && s.id.Member != 0 && me.ID != s.id.Member {
+		s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it belongs to member %d, which was removed; %q is member %d now", s.id.Member, me.Name, me.ID)})
+		return
+	}
 	id := proto.Clone(s.id).(*messages.Identity)
 	id.Configurations, id.Member = m.Configurations, me.ID
 	if !member {

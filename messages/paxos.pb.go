@@ -268,8 +268,9 @@ type Member struct {
 	Replica       bool                   `protobuf:"varint,3,opt,name=replica,proto3" json:"replica,omitempty"`
 	Leader        bool                   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
 	Acceptor      bool                   `protobuf:"varint,5,opt,name=acceptor,proto3" json:"acceptor,omitempty"`
-	Peer          string                 `protobuf:"bytes,6,opt,name=peer,proto3" json:"peer,omitempty"`     // where its node hears the others, as host:port
-	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"` // where its clients reach it, as host:port
+	Peer          string                 `protobuf:"bytes,6,opt,name=peer,proto3" json:"peer,omitempty"`        // where its node hears the others, as host:port
+	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`    // where its clients reach it, as host:port
+	Promote       bool                   `protobuf:"varint,8,opt,name=promote,proto3" json:"promote,omitempty"` // a learner becomes a leader and an acceptor, once it has kept up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +352,13 @@ func (x *Member) GetClient() string {
 		return x.Client
 	}
 	return ""
+}
+
+func (x *Member) GetPromote() bool {
+	if x != nil {
+		return x.Promote
+	}
+	return false
 }
 
 // Decree is what a slot decides. The empty decree is the no-op. It is encoded
@@ -1172,7 +1180,7 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x16\n" +
 	"\x06window\x18\x03 \x01(\x04R\x06window\x12\x17\n" +
 	"\alast_id\x18\x04 \x01(\rR\x06lastId\x12)\n" +
-	"\amembers\x18\x05 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\"\xa6\x01\n" +
+	"\amembers\x18\x05 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\"\xc0\x01\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1180,7 +1188,8 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x1a\n" +
 	"\bacceptor\x18\x05 \x01(\bR\bacceptor\x12\x12\n" +
 	"\x04peer\x18\x06 \x01(\tR\x04peer\x12\x16\n" +
-	"\x06client\x18\a \x01(\tR\x06client\"6\n" +
+	"\x06client\x18\a \x01(\tR\x06client\x12\x18\n" +
+	"\apromote\x18\b \x01(\bR\apromote\"6\n" +
 	"\x06Decree\x12,\n" +
 	"\bcommands\x18\x01 \x03(\v2\x10.pmmc.v1.CommandR\bcommands\"]\n" +
 	"\x06PValue\x12'\n" +

@@ -86,7 +86,7 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 	for i, address := range addresses[:n] {
 		name := Names[i]
 		c.members = append(c.members, cluster.Member{
-			ID: uint32(i + 1), Name: name, Address: address, Replica: true, Leader: true, Acceptor: true,
+			ID: uint32(i + 1), Name: name, Address: address, Client: addresses[n+i], Replica: true, Leader: true, Acceptor: true,
 		})
 		c.nodes[name] = c.newNode(name, address, addresses[n+i])
 	}
@@ -238,12 +238,12 @@ func (n *Node) Start() {
 		protocol = *c.options.Protocol
 	}
 	o := cluster.Options{
-		Cluster: "test", Member: n.Name, Members: c.members, DataDir: n.dir, Machine: machine,
+		Cluster: "test", Member: n.Name, Members: c.members, Address: n.address, Client: n.client, DataDir: n.dir, Machine: machine,
 		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
 		Logger: c.options.Logger.Named(n.Name),
 	}
 	if n.joins {
-		o.Members, o.Address = nil, n.address
+		o.Members = nil
 		for _, m := range c.members {
 			o.Join = append(o.Join, m.Address)
 		}

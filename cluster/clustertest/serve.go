@@ -19,14 +19,7 @@ func (n *Node) serve(machine cluster.StateMachine) {
 		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
 	}
 	o := gateway.Options{
-		Client: n.client, Node: n.Node, Store: store, Cluster: "test", Logger: n.cluster.options.Logger.Named(n.Name),
-	}
-	for _, m := range n.cluster.members {
-		client := n.cluster.nodes[m.Name].client
-		o.Members = append(o.Members, gateway.Member{ID: m.ID, Name: m.Name, Peer: m.Address, Client: client})
-		if m.Name == n.Name {
-			o.Member = m.ID
-		}
+		Client: n.client, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
 	}
 	var err error
 	if n.gateway, err = gateway.Start(o); err != nil {

@@ -24,6 +24,7 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 	r := &admin.StatusResponse{
 		Cluster: s.cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
+		Configuration: n.Configuration.Proto(),
 
 		Ballot: n.Leader.Ballot.Proto(), Standing: n.Leader.Standing, Promised: n.Acceptor.Ballot.Proto(),
 

@@ -38,6 +38,10 @@ func (g *Gateway) translate(ctx context.Context, err error) error {
 		return rpctypes.ErrGRPCStopped
 	case errors.Is(err, cluster.ErrNotMember), errors.Is(err, cluster.ErrNoReplica):
 		return status.Errorf(codes.Unavailable, "pmmc: %v", err) // clients turn to others
+	case errors.Is(err, cluster.ErrNoMajority):
+		return rpctypes.ErrGRPCUnhealthy
+	case errors.Is(err, cluster.ErrRefused):
+		return status.Errorf(codes.FailedPrecondition, "pmmc: %v", err)
 	case errors.Is(err, errTimeout):
 		return rpctypes.ErrGRPCTimeout
 	case ctx.Err() != nil:

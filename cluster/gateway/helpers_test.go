@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/kv"
+	"github.com/pmmc-go/pmmc/cluster/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +37,10 @@ type lonely struct {
 	most     int           // of them, ever
 	held     chan struct{} // calls wait until it is closed; nil holds none
 	leader   bool
-	fails    error // of all calls
+	members  actors.Configuration
+	behind   map[string]uint64 // slots that learners are behind; who is not there is not connected
+	refuses  error             // changes of configuration
+	fails    error             // of all calls
 	panics   bool
 }
 
@@ -88,10 +94,42 @@ func (n *lonely) Status() cluster.Status {
 	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
+	s.Configuration = n.members
+	s.Replica.Executed, s.Transport.Peers = make(map[actors.Addr]uint64), make(map[string]transport.PeerStats)
+	for learner, behind := range n.behind {
+		s.Replica.Executed[actors.ReplicaAddr(learner)] = s.Replica.SlotOut - min(behind, s.Replica.SlotOut)
+		s.Transport.Peers[learner] = transport.PeerStats{Connected: true}
+	}
 	if n.leader {
 		s.Ready, s.InOffice, s.Replica.Office = true, "beta", actors.Ballot{Round: 7, Leader: 2}
 	}
 	return s
+}
+
+func (n *lonely) Configuration() actors.Configuration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.members
+}
+
+func (n *lonely) Reconfigure(_ context.Context, change cluster.Change) (actors.Configuration, error) {
+	latest := n.Configuration()
+	latest.Members = slices.Clone(latest.Members)
+	next, err := change(latest)
+	if err != nil {
+		return next, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next.Epoch++
+	if err := errors.Join(n.refuses, next.Follows(n.members)); err != nil {
+		return next, fmt.Errorf("%w: %w", cluster.ErrRefused, err)
+	}
+	for _, m := range next.Members {
+		next.LastID = max(next.LastID, m.ID)
+	}
+	n.members = next
+	return next, nil
 }
 
 // change changes the node while it is in use.
@@ -137,6 +175,18 @@ type fixture struct {
 	gateway *Gateway
 }
 
+// twoMembers is the configuration of a lonely node's cluster, as it begins.
+func twoMembers() actors.Configuration {
+	c := actors.Configuration{Epoch: 1, First: 1, Window: 8, LastID: 2, Members: []actors.Member{
+		{ID: 1, Name: "alpha", Peer: "127.0.0.1:7001", Client: "127.0.0.1:2379"},
+		{ID: 2, Name: "beta", Peer: "127.0.0.1:7002"},
+	}}
+	for i := range c.Members {
+		c.Members[i].Replica, c.Members[i].Leader, c.Members[i].Acceptor = true, true, true
+	}
+	return c
+}
+
 // start starts a gateway with a client. Some tests change the options.
 func start(t *testing.T, change ...func(*Options)) *fixture {
 	t.Helper()
@@ -144,13 +194,9 @@ func start(t *testing.T, change ...func(*Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leader: true}}
+	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leader: true, members: twoMembers()}}
 	o := Options{
-		Client: "127.0.0.1:0", HTTP: "127.0.0.1:0", Node: f.node, Store: store, Cluster: "test", Member: 1,
-		Members: []Member{
-			{ID: 1, Name: "alpha", Peer: "127.0.0.1:7001", Client: "127.0.0.1:2379"},
-			{ID: 2, Name: "beta", Peer: "127.0.0.1:7002"},
-		},
+		Client: "127.0.0.1:0", HTTP: "127.0.0.1:0", Node: f.node, Store: store, Cluster: "test", Member: "alpha",
 	}
 	for _, c := range change {
 		c(&o)

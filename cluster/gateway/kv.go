@@ -54,10 +54,16 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 
 // freshen returns once a read here is as fresh as it is wanted.
 func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
-	if serializable {
-		return nil
+	if !serializable {
+		return g.patiently(ctx, g.options.Node.Barrier)
 	}
-	return g.patiently(ctx, g.options.Node.Barrier)
+	switch me, ok := g.options.Node.Configuration().Named(g.options.Member); {
+	case !ok:
+		return cluster.ErrNotMember
+	case !me.Replica:
+		return cluster.ErrNoReplica // it has no keys, old or new
+	}
+	return nil
 }
 
 // Range reads keys, as fresh as the request wants it.

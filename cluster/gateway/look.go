@@ -57,8 +57,9 @@ func clusterID(name string) uint64 {
 
 // header is what each response begins with.
 func (g *Gateway) header(revision int64) *pb.ResponseHeader {
+	me, _ := g.options.Node.Configuration().Named(g.options.Member) // none before it is added
 	return &pb.ResponseHeader{
-		ClusterId: g.clusterID, MemberId: uint64(g.options.Member), Revision: revision,
+		ClusterId: g.clusterID, MemberId: uint64(me.ID), Revision: revision,
 		RaftTerm: g.term.Load(), // what etcd calls the term
 	}
 }

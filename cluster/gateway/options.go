@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/kv"
 )
@@ -21,15 +22,9 @@ type Node interface {
 	Propose(ctx context.Context, operation []byte) (cluster.Result, error)
 	Barrier(ctx context.Context) error
 	Status() cluster.Status
+	Configuration() actors.Configuration
+	Reconfigure(ctx context.Context, change cluster.Change) (actors.Configuration, error)
 	Done() <-chan struct{}
-}
-
-// Member is a member as clients see it.
-type Member struct {
-	ID     uint32
-	Name   string
-	Peer   string // host:port
-	Client string // host:port; "" when it is not known
 }
 
 // Options are a gateway's. Client, Node and Store are required.
@@ -41,8 +36,7 @@ type Options struct {
 	Node    Node
 	Store   *kv.Store
 	Cluster string // its name
-	Member  uint32 // this member's ID
-	Members []Member
+	Member  string // this member's name
 	Limits  Limits
 	Logger  hclog.Logger
 }

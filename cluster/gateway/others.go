@@ -18,10 +18,6 @@ var (
 		"/etcdserverpb.Lease": "leases are not offered yet; they come with a later release",
 		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
 
-		pb.Cluster_MemberAdd_FullMethodName:      "member changes come with a later release",
-		pb.Cluster_MemberRemove_FullMethodName:   "member changes come with a later release",
-		pb.Cluster_MemberUpdate_FullMethodName:   "member changes come with a later release",
-		pb.Cluster_MemberPromote_FullMethodName:  "there are no learners to promote",
 		pb.Maintenance_MoveLeader_FullMethodName: "the office cannot be handed over yet",
 		pb.Maintenance_Downgrade_FullMethodName:  "there is no version to go down to",
 	}
@@ -65,36 +61,4 @@ func (s *authServer) AuthStatus(context.Context, *pb.AuthStatusRequest) (*pb.Aut
 // Authenticate says that there is no need to. Etcd's clients then go on without.
 func (s *authServer) Authenticate(context.Context, *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
 	return nil, rpctypes.ErrGRPCAuthNotEnabled
-}
-
-// clusterServer is etcd's Cluster service.
-type clusterServer struct {
-	pb.UnimplementedClusterServer
-	g *Gateway
-}
-
-// MemberList lists the members.
-func (s *clusterServer) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
-	if err := s.g.freshen(ctx, !r.Linearizable); err != nil {
-		return nil, err
-	}
-	resp := &pb.MemberListResponse{Header: s.g.header(0)} // without a revision, as in etcd
-	for _, m := range s.g.options.Members {
-		resp.Members = append(resp.Members, &pb.Member{
-			ID: uint64(m.ID), Name: m.Name,
-			PeerURLs:   urls(m.Peer, s.g.options.PeerTLS),
-			ClientURLs: urls(m.Client, s.g.options.TLS != nil),
-		})
-	}
-	return resp, nil
-}
-
-func urls(address string, secure bool) []string {
-	switch {
-	case address == "":
-		return nil
-	case secure:
-		return []string{"https://" + address}
-	}
-	return []string{"http://" + address}
 }

@@ -148,10 +148,6 @@ func TestUnimplemented(t *testing.T) {
 	_, alive := f.KeepAliveOnce(ctx, 1)
 	_, left := f.TimeToLive(ctx, 1)
 	_, leases := f.Leases(ctx)
-	_, add := f.MemberAdd(ctx, []string{"http://127.0.0.1:1"})
-	_, remove := f.MemberRemove(ctx, 1)
-	_, update := f.MemberUpdate(ctx, 1, []string{"http://127.0.0.1:1"})
-	_, promote := f.MemberPromote(ctx, 1)
 	_, move := f.MoveLeader(ctx, 1)
 	_, down := f.Downgrade(ctx, clientv3.DowngradeValidate, "3.6")
 	_, user := f.UserAdd(ctx, "a", "b")
@@ -168,10 +164,6 @@ func TestUnimplemented(t *testing.T) {
 		{"keep alive", alive, "pmmc: leases are not offered yet"},
 		{"time to live", left, "pmmc: leases are not offered yet"},
 		{"leases", leases, "pmmc: leases are not offered yet"},
-		{"add", add, "pmmc: member changes come with a later release"},
-		{"remove", remove, "pmmc: member changes come with a later release"},
-		{"update", update, "pmmc: member changes come with a later release"},
-		{"promote", promote, "pmmc: there are no learners"},
 		{"move leader", move, "pmmc: the office cannot be handed over"},
 		{"downgrade", down, "pmmc: there is no version"},
 		{"user", user, "pmmc: users and roles are not offered"},

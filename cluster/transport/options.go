@@ -23,6 +23,10 @@ type Options struct {
 	// Refused, if not nil, is told that a peer, whose configuration is of an epoch, does
 	// not know Member. It must not block.
 	Refused func(peer string, epoch uint64)
+	// Named, if not nil, is told how a peer of which only the address was known calls
+	// itself. If it returns false, the peer is not let in under this name, nor any other,
+	// until SetPeers names it. It must not block.
+	Named func(address, name string) bool
 
 	// TLS has a Certificate and, as RootCAs or ClientCAs, who must have signed the
 	// peers'. See LoadTLS. Versions, names and client authentication are seen to

@@ -137,8 +137,15 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 		return nil, status.Errorf(codes.PermissionDenied, "transport: %q is no member's address", address)
 	}
 	arrival, tls := passOf(stream.Context())
-	if t.options.TLS != nil && (tls == nil || !isUnknown(l.member) && !certified(tls.State, l.member)) {
-		return nil, status.Errorf(codes.PermissionDenied, "transport: the certificate is not that of %q, which is at %s", l.member, address)
+	member := l.member
+	if isUnknown(member) {
+		member = who.GetSystemId() // it is whoever it says it is, if its certificate says so, too
+	}
+	if t.options.TLS != nil && (tls == nil || !certified(tls.State, member)) {
+		return nil, status.Errorf(codes.PermissionDenied, "transport: the certificate is not that of %q, which is at %s", member, address)
+	}
+	if isUnknown(l.member) && t.options.Named != nil && !t.options.Named(address, who.GetSystemId()) {
+		return nil, status.Errorf(codes.Unavailable, "transport: the member at %s has no name yet; it is given that of %q", address, who.GetSystemId())
 	}
 	arrival.introduce(l.member)
 	return l, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{

@@ -11,9 +11,9 @@ import (
 
 // gatewayOptions says in the words of package gateway what a configuration says.
 func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, store *kv.Store, log hclog.Logger) gateway.Options {
-	o := gateway.Options{
+	return gateway.Options{
 		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer != nil,
-		Node: node, Store: store, Cluster: c.Cluster, Member: c.Self().ID,
+		Node: node, Store: store, Cluster: c.Cluster, Member: c.Node.Name,
 		Limits: gateway.Limits{
 			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
 			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
@@ -21,8 +21,4 @@ func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, stor
 		},
 		Logger: log.Named("gateway"),
 	}
-	for _, m := range c.Members {
-		o.Members = append(o.Members, gateway.Member{ID: m.ID, Name: m.Name, Peer: m.Peer, Client: m.Client})
-	}
-	return o
 }

@@ -15,12 +15,16 @@ import (
 // Machine and TLS are not in it.
 func clusterOptions(c *config.Config, log hclog.Logger) cluster.Options {
 	o := cluster.Options{
-		Cluster: c.Cluster, Member: c.Node.Name, Listen: c.Listen.Peer, DataDir: c.Node.DataDir,
+		Cluster: c.Cluster, Member: c.Node.Name, Join: c.Join, Address: c.Self().Peer, Client: c.Self().Client,
+		Listen: c.Listen.Peer, DataDir: c.Node.DataDir,
 		Protocol: protocolOptions(c), Logger: log,
+	}
+	if len(c.Join) > 0 {
+		return o // the cluster says who its members are
 	}
 	for _, m := range c.Members {
 		o.Members = append(o.Members, cluster.Member{
-			ID: m.ID, Name: m.Name, Address: m.Peer,
+			ID: m.ID, Name: m.Name, Address: m.Peer, Client: m.Client,
 			Replica: m.Has(config.Replica), Leader: m.Has(config.Leader), Acceptor: m.Has(config.Acceptor),
 		})
 	}
@@ -52,6 +56,9 @@ func exposed(c *config.Config) []string {
 	}
 	if c.TLS.Peer == nil {
 		add("peer", c.Listen.Peer)
+		for _, address := range c.Join {
+			add("member", address)
+		}
 		for _, m := range c.Members {
 			if m.Name != c.Node.Name {
 				add(m.Name, m.Peer)

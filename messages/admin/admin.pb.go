@@ -69,29 +69,30 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 // StatusResponse is what a node shows of itself. What belongs to a role that the
 // member does not have, or that is too busy to show itself, is zero.
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`                                    // its name
-	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`                                      // the node's
-	Id            uint32                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`                                             // the member's, which orders ballots
-	Roles         []string               `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`                                        // of replica, leader and acceptor
-	Ready         bool                   `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`                                       // it takes part, and knows who is in office
-	InOffice      string                 `protobuf:"bytes,6,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"`                  // the member whose leader is in office, as far as known here
-	Process       int64                  `protobuf:"varint,7,opt,name=process,proto3" json:"process,omitempty"`                                   // the number that the operating system gave it
-	Version       string                 `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`                                    // of the program
-	Ballot        *messages.Ballot       `protobuf:"bytes,16,opt,name=ballot,proto3" json:"ballot,omitempty"`                                     // ballot_num of its leader
-	Standing      string                 `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"`                                 // of its leader: passive, canvassing, scouting or active
-	Promised      *messages.Ballot       `protobuf:"bytes,18,opt,name=promised,proto3" json:"promised,omitempty"`                                 // ballot_num of its acceptor
-	SlotIn        uint64                 `protobuf:"varint,24,opt,name=slot_in,json=slotIn,proto3" json:"slot_in,omitempty"`                      // its replica proposes here next
-	SlotOut       uint64                 `protobuf:"varint,25,opt,name=slot_out,json=slotOut,proto3" json:"slot_out,omitempty"`                   // its replica executes this next
-	Durable       uint64                 `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`                                  // the state that its replica has on disk is that of the slots below
-	Waiting       uint64                 `protobuf:"varint,27,opt,name=waiting,proto3" json:"waiting,omitempty"`                                  // commands that have no slot yet
-	InFlight      uint64                 `protobuf:"varint,28,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`                // requests of clients that wait for their answers
-	Restoring     bool                   `protobuf:"varint,29,opt,name=restoring,proto3" json:"restoring,omitempty"`                              // its replica is being sent a snapshot
-	Accepted      uint64                 `protobuf:"varint,32,opt,name=accepted,proto3" json:"accepted,omitempty"`                                // pvalues that its acceptor holds
-	Forgotten     uint64                 `protobuf:"varint,33,opt,name=forgotten,proto3" json:"forgotten,omitempty"`                              // its acceptor forgot the slots below
-	JournalBytes  int64                  `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`    // on disk, preallocated space included
-	DatabaseBytes int64                  `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
-	Restarts      uint64                 `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Cluster       string                  `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`                                    // its name
+	Member        string                  `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`                                      // the node's
+	Id            uint32                  `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`                                             // the member's, which orders ballots
+	Roles         []string                `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`                                        // of replica, leader and acceptor
+	Ready         bool                    `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`                                       // it takes part, and knows who is in office
+	InOffice      string                  `protobuf:"bytes,6,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"`                  // the member whose leader is in office, as far as known here
+	Process       int64                   `protobuf:"varint,7,opt,name=process,proto3" json:"process,omitempty"`                                   // the number that the operating system gave it
+	Version       string                  `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`                                    // of the program
+	Configuration *messages.Configuration `protobuf:"bytes,9,opt,name=configuration,proto3" json:"configuration,omitempty"`                        // the latest that it knows of
+	Ballot        *messages.Ballot        `protobuf:"bytes,16,opt,name=ballot,proto3" json:"ballot,omitempty"`                                     // ballot_num of its leader
+	Standing      string                  `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"`                                 // of its leader: passive, canvassing, scouting or active
+	Promised      *messages.Ballot        `protobuf:"bytes,18,opt,name=promised,proto3" json:"promised,omitempty"`                                 // ballot_num of its acceptor
+	SlotIn        uint64                  `protobuf:"varint,24,opt,name=slot_in,json=slotIn,proto3" json:"slot_in,omitempty"`                      // its replica proposes here next
+	SlotOut       uint64                  `protobuf:"varint,25,opt,name=slot_out,json=slotOut,proto3" json:"slot_out,omitempty"`                   // its replica executes this next
+	Durable       uint64                  `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`                                  // the state that its replica has on disk is that of the slots below
+	Waiting       uint64                  `protobuf:"varint,27,opt,name=waiting,proto3" json:"waiting,omitempty"`                                  // commands that have no slot yet
+	InFlight      uint64                  `protobuf:"varint,28,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`                // requests of clients that wait for their answers
+	Restoring     bool                    `protobuf:"varint,29,opt,name=restoring,proto3" json:"restoring,omitempty"`                              // its replica is being sent a snapshot
+	Accepted      uint64                  `protobuf:"varint,32,opt,name=accepted,proto3" json:"accepted,omitempty"`                                // pvalues that its acceptor holds
+	Forgotten     uint64                  `protobuf:"varint,33,opt,name=forgotten,proto3" json:"forgotten,omitempty"`                              // its acceptor forgot the slots below
+	JournalBytes  int64                   `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`    // on disk, preallocated space included
+	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
+	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +181,13 @@ func (x *StatusResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetConfiguration() *messages.Configuration {
+	if x != nil {
+		return x.Configuration
+	}
+	return nil
 }
 
 func (x *StatusResponse) GetBallot() *messages.Ballot {
@@ -285,7 +293,7 @@ var File_messages_admin_admin_proto protoreflect.FileDescriptor
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\x86\x05\n" +
+	"\rStatusRequest\"\xc4\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -294,7 +302,8 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\x05ready\x18\x05 \x01(\bR\x05ready\x12\x1b\n" +
 	"\tin_office\x18\x06 \x01(\tR\binOffice\x12\x18\n" +
 	"\aprocess\x18\a \x01(\x03R\aprocess\x12\x18\n" +
-	"\aversion\x18\b \x01(\tR\aversion\x12'\n" +
+	"\aversion\x18\b \x01(\tR\aversion\x12<\n" +
+	"\rconfiguration\x18\t \x01(\v2\x16.pmmc.v1.ConfigurationR\rconfiguration\x12'\n" +
 	"\x06ballot\x18\x10 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x1a\n" +
 	"\bstanding\x18\x11 \x01(\tR\bstanding\x12+\n" +
 	"\bpromised\x18\x12 \x01(\v2\x0f.pmmc.v1.BallotR\bpromised\x12\x17\n" +
@@ -326,20 +335,22 @@ func file_messages_admin_admin_proto_rawDescGZIP() []byte {
 
 var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_messages_admin_admin_proto_goTypes = []any{
-	(*StatusRequest)(nil),   // 0: pmmc.v1.StatusRequest
-	(*StatusResponse)(nil),  // 1: pmmc.v1.StatusResponse
-	(*messages.Ballot)(nil), // 2: pmmc.v1.Ballot
+	(*StatusRequest)(nil),          // 0: pmmc.v1.StatusRequest
+	(*StatusResponse)(nil),         // 1: pmmc.v1.StatusResponse
+	(*messages.Configuration)(nil), // 2: pmmc.v1.Configuration
+	(*messages.Ballot)(nil),        // 3: pmmc.v1.Ballot
 }
 var file_messages_admin_admin_proto_depIdxs = []int32{
-	2, // 0: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
-	2, // 1: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
-	0, // 2: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
-	1, // 3: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
+	3, // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
+	3, // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
+	0, // 3: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
+	1, // 4: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
+	4, // [4:5] is the sub-list for method output_type
+	3, // [3:4] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_messages_admin_admin_proto_init() }
