@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -60,17 +61,19 @@ func (n *Node) me() actors.Member {
 	return me
 }
 
-// peers are the addresses of all members, by name. This node's own is the one that it
-// was given: it may have moved while it was down.
+// peers are the addresses of all members, by name. An address that went from one to
+// another is the later one's. This node's own is the one that it was given: it may have
+// moved while it was down.
 func (n *Node) peers() map[string]string {
 	all := make(map[string]string)
 	for _, c := range n.epochs() {
 		for _, m := range c.Members {
+			name := m.Name
 			if m.IsUnnamed() {
-				all[transport.Unknown(int(m.ID))] = m.Peer
-			} else {
-				all[m.Name] = m.Peer
+				name = transport.Unknown(int(m.ID))
 			}
+			maps.DeleteFunc(all, func(_, address string) bool { return address == m.Peer })
+			all[name] = m.Peer
 		}
 	}
 	for i, address := range n.options.Join {
