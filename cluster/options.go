@@ -69,7 +69,7 @@ type Protocol struct {
 	Lease time.Duration
 	Drift float64
 
-	Promote     time.Duration // that a learner must have kept up before it is promoted by itself
+	AutoPromote time.Duration // that a learner must have kept up before it is promoted by itself; 0 is never
 	CatchUp     time.Duration // between two looks at what is missing
 	RetainSlots int           // kept for members that lag, though they could be forgotten …
 	RetainBytes int           // … as long as their decrees are not more than this
@@ -90,7 +90,7 @@ func DefaultProtocol() Protocol {
 			Factor: 2, Step: time.Millisecond,
 		},
 		Resend: 100 * time.Millisecond, Drift: 0.05,
-		Promote: 3 * time.Second, CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
+		AutoPromote: 3 * time.Second, CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
 		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 8192,
 	}
 }

@@ -88,7 +88,8 @@ func (n *Node) MoveLeader(ctx context.Context, to uint32) error {
 
 // office is the ballot of the leader in office, as far as this node's replica knows.
 func (n *Node) office() actors.Ballot {
-	return view[actors.ReplicaView](n, actors.ReplicaAddr(n.options.Member)).Office
+	v, _ := view[actors.ReplicaView](n, actors.ReplicaAddr(n.options.Member))
+	return v.Office
 }
 
 // settled waits until one configuration is in force, as of now, and returns it.

@@ -14,7 +14,7 @@ type Status struct {
 	Member string
 	ID     uint32
 	Roles  []string // of replica, leader and acceptor
-	Ready  bool     // the roles of this member run, and it knows who is in office
+	Ready  bool     // the roles of this member run, and its replica, if it has one, knows who is in office
 
 	Configuration actors.Configuration // the latest that the node knows of
 
@@ -61,31 +61,32 @@ func (n *Node) Status() Status {
 		Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}
+	runs := false // a role that is no replica
 	if me.Replica {
 		s.Roles = append(s.Roles, "replica")
-		s.Replica = view[actors.ReplicaView](n, actors.ReplicaAddr(me.Name))
+		s.Replica, _ = view[actors.ReplicaView](n, actors.ReplicaAddr(me.Name))
 	}
 	if me.Leader {
 		s.Roles = append(s.Roles, "leader")
-		s.Leader = view[actors.LeaderView](n, actors.LeaderAddr(me.Name, c.Epoch))
+		s.Leader, runs = view[actors.LeaderView](n, actors.LeaderAddr(me.Name, c.Epoch))
 	}
 	if me.Acceptor {
 		s.Roles = append(s.Roles, "acceptor")
-		s.Acceptor = view[actors.AcceptorView](n, actors.AcceptorAddr(me.Name, c.Epoch))
+		s.Acceptor, runs = view[actors.AcceptorView](n, actors.AcceptorAddr(me.Name, c.Epoch))
 	}
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
-	s.Ready = s.InOffice != ""
+	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }
 
 // view asks a role to show itself; one that does not is shown as zero.
-func view[V any](n *Node, a actors.Addr) V {
+func view[V any](n *Node, a actors.Addr) (V, bool) {
 	shown, err := n.tree.View(a, statusPatience)
 	if err != nil {
 		n.options.Logger.Debug("a role does not show itself", "role", a, "error", err)
 	}
-	v, _ := shown.(V)
-	return v
+	v, ok := shown.(V)
+	return v, ok
 }

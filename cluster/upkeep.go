@@ -102,7 +102,7 @@ func (n *Node) promotion(since map[uint32]time.Time) Change {
 			waiting = append(waiting, m)
 		}
 	}
-	if len(waiting) == 0 {
+	if len(waiting) == 0 || n.options.Protocol.AutoPromote == 0 {
 		clear(since)
 		return nil
 	}
@@ -113,7 +113,7 @@ func (n *Node) promotion(since map[uint32]time.Time) Change {
 			delete(since, m.ID)
 		case !kept:
 			since[m.ID] = time.Now()
-		case time.Since(begin) >= n.options.Protocol.Promote:
+		case time.Since(begin) >= n.options.Protocol.AutoPromote:
 			return editing(m.ID, promote)
 		}
 	}

@@ -114,6 +114,8 @@ type Protocol struct {
 	Lease      time.Duration // within which another leader is kept out of office, so that reads need no round; 0 is off
 	ClockDrift float64       // by how much, of 1, any member's clock may be too fast or too slow; matters to Lease
 
+	AutoPromote time.Duration // that a learner must have kept up before it is promoted by itself; 0 is off
+
 	Flush       time.Duration // between two times that the state is made durable
 	RetainSlots int           // kept for those who lag, though they could be forgotten …
 	RetainBytes int64         // … as long as their decrees have no more bytes

@@ -25,7 +25,8 @@ func Default() *Config {
 			Resend:        100 * time.Millisecond,
 			CatchUp:       50 * time.Millisecond,
 
-			ClockDrift: 0.05,
+			ClockDrift:  0.05,
+			AutoPromote: 3 * time.Second,
 
 			Flush:       2 * time.Second,
 			RetainSlots: 10000,

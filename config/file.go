@@ -85,6 +85,7 @@ type fileProtocol struct {
 
 	Lease       hcl.Expression `hcl:"lease"`
 	ClockDrift  hcl.Expression `hcl:"clock_drift"`
+	AutoPromote hcl.Expression `hcl:"auto_promote"`
 	Flush       hcl.Expression `hcl:"flush"`
 	RetainSlots hcl.Expression `hcl:"retain_slots"`
 	RetainBytes hcl.Expression `hcl:"retain_bytes"`

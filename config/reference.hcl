@@ -208,6 +208,12 @@ protocol {
   # leader that heard its proposal) and says how far it is.
   catch_up = "50ms"
 
+  # How long a new member must have kept up with the others before it becomes a leader
+  # and an acceptor by itself, or "off": then it stays a learner, which only executes,
+  # until `pmmc member promote`. It never becomes one while it lags. The same on all
+  # members.
+  auto_promote = "3s"
+
   # How often the state machine is made durable. Acceptors may forget what most
   # replicas have on disk, so a longer time means a longer journal and a longer
   # start after a crash, and fewer, larger writes. No acknowledged write is lost,

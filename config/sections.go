@@ -115,6 +115,7 @@ func (d *decoder) protocol(f *fileProtocol, out *Protocol) {
 	d.duration(f.CatchUp, &out.CatchUp)
 	d.durationOrOff(f.Lease, &out.Lease, "100ms")
 	d.fraction(f.ClockDrift, &out.ClockDrift, 0.5)
+	d.durationOrOff(f.AutoPromote, &out.AutoPromote, "3s")
 	d.duration(f.Flush, &out.Flush)
 	d.count(f.RetainSlots, &out.RetainSlots, 0, 1e9)
 	d.size(f.RetainBytes, &out.RetainBytes, 0, 64*gib)

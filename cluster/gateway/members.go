@@ -20,11 +20,10 @@ import (
 
 // What `pmmc member` says beside etcd's requests, as metadata of the call.
 const (
-	MetadataName        = "pmmc-name"         // of the member to add, …
-	MetadataClient      = "pmmc-client"       // … where its clients will reach it, …
-	MetadataRoles       = "pmmc-role"         // … its roles, once for each, at once, …
-	MetadataNoPromotion = "pmmc-no-promotion" // … or a learner until it is told otherwise
-	MetadataReplacement = "pmmc-replacement"  // the learner that is promoted in the step that removes another
+	MetadataName        = "pmmc-name"        // of the member to add, …
+	MetadataClient      = "pmmc-client"      // … where its clients will reach it, …
+	MetadataRoles       = "pmmc-role"        // … and its roles, one each, which it then has at once
+	MetadataReplacement = "pmmc-replacement" // the learner that is promoted in the step that removes another
 )
 
 // clusterServer is etcd's Cluster service. A member that is added is a learner, and
@@ -229,7 +228,7 @@ func newcomer(ctx context.Context, r *pb.MemberAddRequest) (actors.Member, error
 	case m.Client != "" && !isAddress(m.Client):
 		return m, status.Errorf(codes.InvalidArgument, "pmmc: %q is no client address: want host:port", m.Client)
 	case len(roles) == 0:
-		m.Promote = !r.IsLearner && said(ctx, MetadataNoPromotion) == ""
+		m.Promote = !r.IsLearner
 		return m, nil
 	}
 	m.Replica, m.Leader, m.Acceptor = slices.Contains(roles, "replica"), slices.Contains(roles, "leader"), slices.Contains(roles, "acceptor")

@@ -104,7 +104,7 @@ func TestMemberWithMetadata(t *testing.T) {
 	with := func(pairs ...string) context.Context {
 		return metadata.NewOutgoingContext(t.Context(), metadata.Pairs(pairs...))
 	}
-	added, err := f.MemberAdd(with(MetadataName, "gamma", MetadataClient, "127.0.0.1:2399", MetadataNoPromotion, "yes"), local("7003"))
+	added, err := f.MemberAddAsLearner(with(MetadataName, "gamma", MetadataClient, "127.0.0.1:2399"), local("7003"))
 	if err != nil || added.Member.Name != "gamma" || added.Member.ClientURLs[0] != "http://127.0.0.1:2399" {
 		t.Fatalf("added %+v, %v", added, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
@@ -34,8 +35,12 @@ folder stands for all of its files *.hcl. The exit code is 2 if anything is wron
 			if _, err := loadTLS(cfg.TLS); err != nil {
 				return badTLS(err, c.ErrOrStderr())
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "good: node %s of cluster %q, %d members, data in %s\n",
-				cfg.Node.Name, cfg.Cluster, len(cfg.Members), cfg.Node.DataDir)
+			members := fmt.Sprintf("%d members", len(cfg.Members))
+			if len(cfg.Join) > 0 {
+				members = "joins " + strings.Join(cfg.Join, ",")
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "good: node %s of cluster %q, %s, data in %s\n",
+				cfg.Node.Name, cfg.Cluster, members, cfg.Node.DataDir)
 			return err
 		},
 	}

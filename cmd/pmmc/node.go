@@ -9,10 +9,10 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/trace"
 	"github.com/pmmc-go/pmmc/config"
 )
@@ -21,7 +21,11 @@ const nodeHelp = `Run a node until it is told to end: the first SIGINT or SIGTER
 within shutdown_timeout of its configuration, the second at once. Both lose nothing.
 
 When it takes part in the cluster, and so can answer clients, it prints one line
-that begins with "ready". All else that it has to say goes to the standard error.`
+that begins with "ready". All else that it has to say goes to the standard error.
+
+With join in its configuration it waits until it is added to the cluster, and says
+by which command that is done. A node whose member is removed says so, and what to
+do next, and ends with exit code 0.`
 
 func newNode() *cobra.Command {
 	var path, level, tracePath string
@@ -56,7 +60,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, secure, observe, c.OutOrStdout(), newLogger(cfg, c.ErrOrStderr()))
+			return runNode(c.Context(), cfg, secure, observe, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -80,7 +84,8 @@ func checkLevel(level string) error {
 }
 
 // runNode runs one node until ctx ends, or the node does.
-func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out io.Writer, log hclog.Logger) error {
+func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out, logs io.Writer) error {
+	log := newLogger(cfg, logs)
 	s, err := startServer(cfg, secure, observe, log)
 	if err != nil {
 		return err
@@ -88,6 +93,7 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 	announced, cancel := context.WithCancel(ctx)
 	var announcing sync.WaitGroup
 	announcing.Go(func() {
+		s.waitAdded(announced, logs)
 		if s.waitReady(announced) == nil {
 			fmt.Fprintf(out, "ready: node %s of cluster %q: clients at %s, http at %s, peers at %s\n",
 				cfg.Node.Name, cfg.Cluster, cfg.Listen.Client, cmp.Or(cfg.Listen.HTTP, "off"), cfg.Listen.Peer)
@@ -104,6 +110,21 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 		}
 		return err
 	case <-s.node.Done():
-		return cmp.Or(s.stop(), errors.New("the node ended"))
+		err := cmp.Or(s.stop(), errors.New("the node ended"))
+		if errors.Is(err, cluster.ErrRemoved) {
+			return printRemoved(out, cfg)
+		}
+		return err
 	}
+}
+
+// printRemoved says that the member was removed, which is no failure, and what to do.
+func printRemoved(out io.Writer, cfg *config.Config) error {
+	_, err := fmt.Fprintf(out, `removed: node %[1]s is no member of cluster %[2]q any more
+What to do next:
+  - Do not start it again. Its data in %[3]s is of no use to any member: delete it.
+  - To have this machine in the cluster again, give it an empty data_dir, set join to
+    the members' peer addresses, and have it added: pmmc member add %[1]s --peer %[4]s --client %[5]s
+`, cfg.Node.Name, cfg.Cluster, cfg.Node.DataDir, cfg.Self().Peer, cfg.Self().Client)
+	return err
 }

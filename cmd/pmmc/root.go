@@ -25,7 +25,7 @@ func newRoot() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run nodes:"}, &cobra.Group{ID: "ask", Title: "Talk to them:"})
 	root.AddCommand(
 		newNode(), newDev(), newConfig(), newAudit(),
-		newStatus(), newGet(), newPut(), newDel(), newTxn(),
+		newMember(), newStatus(), newGet(), newPut(), newDel(), newTxn(),
 		newPaper(), newVersion(),
 	)
 	root.SetHelpCommandGroupID("")

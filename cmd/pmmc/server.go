@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -93,17 +94,49 @@ func advise(err error) error {
 	return err
 }
 
-// barrierPatience is how long waitReady waits before it asks anew.
-const barrierPatience = time.Second
+// readyPause is between two looks at whether the server is ready.
+const readyPause = 50 * time.Millisecond
 
-// waitReady returns once the server has been able to answer a request.
+// waitReady returns once the server has been able to answer a request, or, where the
+// member has no replica to ask, once its roles run.
 func (s *server) waitReady(ctx context.Context) error {
+	again := time.NewTicker(readyPause)
+	defer again.Stop()
 	for {
-		one, cancel := context.WithTimeout(ctx, barrierPatience)
-		err := s.node.Barrier(one)
-		cancel()
+		err := s.node.Barrier(ctx)
 		if err == nil || ctx.Err() != nil || errors.Is(err, cluster.ErrStopped) {
 			return err
+		}
+		if errors.Is(err, cluster.ErrNoReplica) && s.node.Status().Ready {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// joinPatience is how long a node that was told to join waits before it says what for:
+// it may have been added before it was started.
+const joinPatience = time.Second
+
+// waitAdded returns once the cluster has added the member, and says how it is done when
+// that takes long.
+func (s *server) waitAdded(ctx context.Context, err io.Writer) {
+	again := time.NewTicker(readyPause)
+	defer again.Stop()
+	ask := time.NewTimer(joinPatience)
+	defer ask.Stop()
+	for s.node.Configuration().Epoch == 0 {
+		select {
+		case <-again.C:
+		case <-ask.C:
+			me := s.config.Self()
+			fmt.Fprintf(err, "waiting: node %s is no member of cluster %q yet; to add it, with the --endpoints of members: pmmc member add %s --peer %s --client %s\n",
+				me.Name, s.config.Cluster, me.Name, me.Peer, me.Client)
+		case <-ctx.Done():
+			return
 		}
 	}
 }
