@@ -37,7 +37,10 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 			return actors.Configuration{}, err
 		}
 		next.Epoch = latest.Epoch + 1
-		if err := errors.Join(next.Follows(latest), n.survives(next)); err != nil {
+		if err = next.Follows(latest); err == nil {
+			err = n.survives(next)
+		}
+		if err != nil {
 			return actors.Configuration{}, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		r, err := n.client.propose(ctx, &messages.Command{Configuration: next.Proto()})

@@ -15,7 +15,7 @@ func (o outlet) SendUserMessage(pid *actor.PID, message any) {
 	_, m, _ := actor.UnwrapEnvelope(message)
 	l, ok := o.t.peering.Load().byAddress[pid.Address]
 	switch {
-	case o.t.closed.Load():
+	case o.t.closed.Load(), pid.Address == "": // a member that was removed is nowhere
 	case !ok:
 		o.t.refusals.add(RefusedUnknownPeer, "address", pid.Address, "target", pid.Id)
 	case !sendable(m):

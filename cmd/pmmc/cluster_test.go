@@ -28,7 +28,7 @@ type sample struct {
 func newSample(t *testing.T, size int, more string) *sample {
 	t.Helper()
 	distances := []int{}
-	for i := range size {
+	for i := range size + 1 { // and one that joins
 		distances = append(distances, 10*i, 10*i+1, 10*i+2)
 	}
 	s := &sample{t: t, dir: t.TempDir(), base: freePorts(t, distances...), size: size, nodes: make(map[string]*process)}
@@ -52,10 +52,8 @@ func (s *sample) traceOf(name string) string { return filepath.Join(s.dir, name+
 
 // traces are those of all nodes that were started.
 func (s *sample) traces() (files []string) {
-	for _, name := range names {
-		if s.nodes[name] != nil {
-			files = append(files, s.traceOf(name))
-		}
+	for name := range s.nodes {
+		files = append(files, s.traceOf(name))
 	}
 	return files
 }

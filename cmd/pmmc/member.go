@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/config"
@@ -230,6 +231,9 @@ func advised(err error) error {
 		if errors.Is(err, etcd) {
 			return &hinted{err, hint}
 		}
+	}
+	if s, ok := status.FromError(err); ok && strings.HasPrefix(s.Message(), "pmmc: ") {
+		return errors.New(strings.TrimPrefix(s.Message(), "pmmc: "))
 	}
 	return err
 }

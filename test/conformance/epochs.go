@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -100,6 +101,30 @@ func (r *Referee) knows(o *messages.Opened) {
 			r.breaks("S3", fmt.Sprintf("this node knows of an epoch %d that nobody decided", c.Epoch))
 		}
 	}
+}
+
+// isEarly tells whether a node, or a role, begins by a configuration that is not decided
+// yet, in the order in which merged traces are judged.
+func (r *Referee) isEarly(e actors.Event) bool {
+	if len(r.epochs) == 0 || !r.whole {
+		return false
+	}
+	switch e.Kind {
+	case actors.Opened:
+		o, _ := e.Message.(*messages.Opened)
+		late := r.nodes[string(e.Self)] == nil && o.GetIncarnation() > 1 // what was before is not known
+		return !late && slices.ContainsFunc(o.GetConfigurations(), func(c *messages.Configuration) bool {
+			return c.Epoch > r.latest().Epoch
+		})
+	case actors.Restored, actors.Started:
+		if e.Self == actors.ReplicaAddr(e.Self.Member()) {
+			return r.replicas[e.Self] == nil
+		}
+		var number uint64
+		n, _ := fmt.Sscanf(e.Self.Path(), "epoch-%d/", &number)
+		return n == 1 && number > r.latest().Epoch
+	}
+	return false
 }
 
 // reconfigures is what executing a reconfiguration comes to: whether it is accepted,

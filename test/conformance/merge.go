@@ -18,7 +18,8 @@ type Source struct {
 
 // Audit judges the traces of all nodes of a cluster, one each. The events of a node
 // stay in their order; one that receives a message waits for the one that sent it, on
-// whatever node that was. Any order of this kind is one that may have been, and the
+// whatever node that was, and a node or role that begins, for the decision of the
+// configuration by which it does. Any order of this kind is one that may have been, and the
 // rules hold in all of them. The error is the *Breach, ErrNothing, or says why a trace
 // cannot be read.
 func Audit(sources ...Source) (Counts, error) {
@@ -114,7 +115,10 @@ func (m *merge) advance(s *stream) (n int, err error) {
 }
 
 func (m *merge) ready(e actors.Event) bool {
-	return e.Kind != actors.Received || m.referee.wire.heard(e.Self, e.Message)
+	if e.Kind == actors.Received {
+		return m.referee.wire.heard(e.Self, e.Message)
+	}
+	return !m.referee.isEarly(e)
 }
 
 // held is an event that waits for a message to be sent.
@@ -146,7 +150,7 @@ func (m *merge) stuck() error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	blame := slices.IndexFunc(waiting, func(h held) bool { return !later[h.key] })
+	blame := slices.IndexFunc(waiting, func(h held) bool { return h.event.Kind == actors.Received && !later[h.key] })
 	h := waiting[max(blame, 0)]
 	if from := senderOf(h.event); !slices.ContainsFunc(m.streams, func(s *stream) bool { return s.member == from }) {
 		return fmt.Errorf("%s: a message from %q, whose trace is not here: all nodes' traces are judged together", m.name(uint64(h.at)), from)
