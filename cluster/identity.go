@@ -32,7 +32,8 @@ func (e *IdentityError) Error() string {
 // Hint tells the operator what to do about it.
 func (e *IdentityError) Hint() string {
 	return "An acceptor that forgot its promises can undo decisions. Put the member's own data directory " +
-		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster."
+		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster. " +
+		"All nodes of a cluster that is restored are restored, from one file."
 }
 
 // openIdentity reads the identity in dir, or draws a new one, and counts one more

@@ -136,6 +136,9 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	if !ok {
 		return nil, status.Errorf(codes.PermissionDenied, "transport: %q is no member's address", address)
 	}
+	if err := t.sameCluster(stream); err != nil {
+		return nil, err
+	}
 	arrival, tls := passOf(stream.Context())
 	if t.options.TLS != nil && (tls == nil || !isUnknown(l.member) && !certified(tls.State, l.member)) {
 		return nil, status.Errorf(codes.PermissionDenied, "transport: the certificate is not that of %q, which is at %s", l.member, address)
@@ -144,6 +147,19 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	return l, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{
 		ConnectResponse: &remote.ConnectResponse{MemberId: t.system.ID},
 	}})
+}
+
+// sameCluster refuses a peer of another cluster, and tells it which one this is.
+func (t *Transport) sameCluster(stream remote.Remoting_ReceiveServer) error {
+	if t.options.Cluster == nil {
+		return nil
+	}
+	here, there := t.options.Cluster(), callerOf(stream.Context())
+	if here.meets(there) {
+		return nil
+	}
+	stream.SetTrailer(here.metadata())
+	return status.Errorf(codes.FailedPrecondition, "transport: this is cluster %s, not %s", here, there)
 }
 
 // remoteOf is where a call comes from.
