@@ -20,8 +20,7 @@ var ErrRemoved = errors.New("cluster: this member was removed")
 // recall finds out what was in force when this node last ran: what its state says, or
 // what it was told to run, or else what the options say of a new cluster.
 func (n *Node) recall() {
-	s := &state{machine: n.machine, dir: n.options.DataDir}
-	stored := s.Configurations()
+	stored := n.state().Configurations()
 	told := n.identity.Configurations
 	for _, all := range [][]*messages.Configuration{stored, told} {
 		var known []actors.Configuration
@@ -160,10 +159,14 @@ func (n *Node) endEpoch(c actors.Configuration) {
 		return
 	}
 	n.tree.End(actors.Addr(n.options.Member + "/" + epochName(c)))
-	acceptor := actors.AcceptorAddr(n.options.Member, c.Epoch)
-	n.journal.Append(&messages.Record{
-		Owner: acceptor.Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
-	}, func() {})
+	n.journal.Append(endOf(n.options.Member, c), nil)
+}
+
+// endOf is the record with which a member's acceptor of an epoch ends.
+func endOf(member string, c actors.Configuration) *messages.Record {
+	return &messages.Record{
+		Owner: actors.AcceptorAddr(member, c.Epoch).Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
+	}
 }
 
 // runReplica starts or ends the replica.
@@ -193,7 +196,7 @@ func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors
 
 func (n *Node) buildReplica() actors.Role {
 	p := n.options.Protocol
-	var s actors.State = &state{machine: n.machine, dir: n.options.DataDir}
+	var s actors.State = n.state()
 	if observe := n.options.Observe; observe != nil {
 		self := actors.ReplicaAddr(n.options.Member)
 		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
@@ -203,6 +206,10 @@ func (n *Node) buildReplica() actors.Role {
 		Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
 		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
 	})
+}
+
+func (n *Node) state() *state {
+	return &state{machine: n.machine, cluster: n.options.Cluster, dir: n.options.DataDir}
 }
 
 func protosOf(all []actors.Configuration) (protos []*messages.Configuration) {

@@ -19,6 +19,7 @@ import (
 // panics with an actors.Failure, which ends the node.
 type state struct {
 	machine DurableStateMachine
+	cluster string // its name
 	dir     string // where a snapshot is gathered
 }
 
@@ -43,13 +44,29 @@ const epochsKey = "epochs"
 func (s *state) Configurations() []*messages.Configuration {
 	records, err := s.machine.Records()
 	must("read the configurations", err)
+	e, err := epochsIn(records)
+	must("read the configurations", err)
+	return e.Configurations
+}
+
+// EpochsOf tells of which cluster a state is, and which configurations it knows of,
+// oldest first, by its records. A state in which nothing was executed knows of neither.
+func EpochsOf(records []Record) (cluster string, all []actors.Configuration, err error) {
+	e, err := epochsIn(records)
+	for _, c := range e.GetConfigurations() {
+		all = append(all, actors.ConfigurationOf(c))
+	}
+	return e.GetCluster(), all, err
+}
+
+// epochsIn finds the configurations among the records of a state.
+func epochsIn(records []Record) (*messages.Epochs, error) {
+	e := &messages.Epochs{}
 	i := slices.IndexFunc(records, func(r Record) bool { return r.Key == epochsKey })
 	if i < 0 {
-		return nil
+		return e, nil
 	}
-	e := &messages.Epochs{}
-	must("read the configurations", proto.Unmarshal(records[i].Value, e))
-	return e.Configurations
+	return e, proto.Unmarshal(records[i].Value, e)
 }
 
 // Sessions lists the records of sessions.
@@ -91,7 +108,7 @@ func (s *state) Commit(slot uint64, c actors.Changes) {
 		records = append(records, Record{Key: sessionKey(r), Value: b})
 	}
 	if c.Configurations != nil {
-		b, err := proto.Marshal(&messages.Epochs{Configurations: c.Configurations})
+		b, err := proto.Marshal(&messages.Epochs{Cluster: s.cluster, Configurations: c.Configurations})
 		must("encode the configurations", err)
 		records = append(records, Record{Key: epochsKey, Value: b})
 	}

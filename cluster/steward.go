@@ -116,7 +116,7 @@ func (s *steward) onWelcome(m *messages.Welcome) {
 		return
 	}
 	if m.Refusal != "" {
-		s.node.fail(&IdentityError{s.dir, fmt.Sprintf("%s says: %s", from, m.Refusal)})
+		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("%s says: %s", from, m.Refusal)})
 		return
 	}
 	s.welcomed[from] = true
@@ -168,7 +168,7 @@ func (s *steward) onForeigner(m foreigner) {
 	if s.id.Admitted || restored {
 		return
 	}
-	s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it is of cluster %s, and %s of %s", here, m.peer, m.other)})
+	s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it is of cluster %s, and %s of %s", here, m.peer, m.other), restoreAgain})
 }
 
 func (s *steward) save(next *messages.Identity) bool {

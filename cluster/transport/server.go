@@ -126,6 +126,9 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	if address == "" {
 		return nil, status.Error(codes.InvalidArgument, "transport: want a ConnectRequest with a ServerConnection")
 	}
+	if err := t.sameCluster(stream); err != nil {
+		return nil, err
+	}
 	l, ok := peers.byAddress[address]
 	if _, known := peers.byName[who.GetSystemId()]; !ok && !known {
 		blocked := &remote.ConnectResponse{Blocked: true, MemberId: strconv.FormatUint(peers.epoch, 10)}
@@ -135,9 +138,6 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	}
 	if !ok {
 		return nil, status.Errorf(codes.PermissionDenied, "transport: %q is no member's address", address)
-	}
-	if err := t.sameCluster(stream); err != nil {
-		return nil, err
 	}
 	arrival, tls := passOf(stream.Context())
 	if t.options.TLS != nil && (tls == nil || !isUnknown(l.member) && !certified(tls.State, l.member)) {
