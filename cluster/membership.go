@@ -209,7 +209,7 @@ func (n *Node) buildReplica() actors.Role {
 }
 
 func (n *Node) state() *state {
-	return &state{machine: n.machine, cluster: n.options.Cluster, dir: n.options.DataDir}
+	return &state{machine: n.machine, cluster: n.options.Cluster}
 }
 
 func protosOf(all []actors.Configuration) (protos []*messages.Configuration) {

@@ -79,7 +79,7 @@ func (o *Options) openState(open func(dir string) (StateMachine, error)) (*state
 	if err != nil {
 		return nil, err
 	}
-	s := &state{cluster: o.Cluster, dir: o.DataDir}
+	s := &state{cluster: o.Cluster}
 	if durable, ok := m.(DurableStateMachine); ok {
 		s.machine = durable
 		return s, nil

@@ -759,6 +759,7 @@ type Learned struct {
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Executed      uint64                 `protobuf:"varint,2,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed
 	Durable       uint64                 `protobuf:"varint,3,opt,name=durable,proto3" json:"durable,omitempty"`   // slots below this are executed, and the state is on disk
+	Wanted        uint64                 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`     // who is fetching a snapshot here will want what was decided from this slot on; 0: nobody is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,6 +811,13 @@ func (x *Learned) GetExecuted() uint64 {
 func (x *Learned) GetDurable() uint64 {
 	if x != nil {
 		return x.Durable
+	}
+	return 0
+}
+
+func (x *Learned) GetWanted() uint64 {
+	if x != nil {
+		return x.Wanted
 	}
 	return 0
 }
@@ -999,7 +1007,7 @@ type SnapshotRequest struct {
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`     // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
 	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes that have come
-	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`   // nothing came for a while: what was sent from there on is lost
+	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`   // nothing has come for a while: what was sent from there on is lost
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1489,11 +1497,12 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
 	"\tReadReady\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"S\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"k\n" +
 	"\aLearned\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bexecuted\x18\x02 \x01(\x04R\bexecuted\x12\x18\n" +
-	"\adurable\x18\x03 \x01(\x04R\adurable\"H\n" +
+	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
+	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
 	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +

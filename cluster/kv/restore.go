@@ -16,7 +16,6 @@ var ErrSnapshot = errors.New("kv: bad snapshot")
 // Restore replaces the state by a snapshot, on disk and durably, or leaves it as it
 // was. Queries that are running end on the state on which they began.
 func (s *Store) Restore(r io.Reader) error {
-	s.dropStage()
 	if err := s.failureSeen(); err != nil {
 		return fmt.Errorf("kv: restore: %w", err)
 	}
@@ -38,6 +37,7 @@ func (s *Store) Restore(r io.Reader) error {
 
 // switchTo makes db, which is whole and on disk, the one in use.
 func (s *Store) switchTo(db *database, name string) error {
+	s.dropStage()
 	s.mu.Lock()
 	old := s.db
 	if old == nil {
