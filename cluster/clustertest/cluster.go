@@ -345,7 +345,13 @@ const Patience = 60 * time.Second
 // printed when it never does.
 func (c *Cluster) Eventually(what string, holds func() error) {
 	c.t.Helper()
-	deadline := time.Now().Add(Patience)
+	c.EventuallyWithin(Patience, what, holds)
+}
+
+// EventuallyWithin is Eventually with a patience of its own.
+func (c *Cluster) EventuallyWithin(patience time.Duration, what string, holds func() error) {
+	c.t.Helper()
+	deadline := time.Now().Add(patience)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -354,7 +360,7 @@ func (c *Cluster) Eventually(what string, holds func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("clustertest: not %s after %s: %v", what, Patience, err)
+			c.t.Fatalf("clustertest: not %s after %s: %v", what, patience, err)
 		}
 		<-poll.C
 	}
