@@ -101,7 +101,7 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	if b := BallotOf(m.Ballot); b.Leader == a.ballot.Leader || env.Now() >= a.leased {
 		a.adopt(env, b)
-	} // otherwise the scout hears of the lower ballot, which it drops, and asks again (S8)
+	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
 	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })

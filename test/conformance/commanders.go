@@ -112,7 +112,7 @@ func (r *Referee) spawnsCommander(l *leader, child *role) {
 	if l.taking != nil {
 		l.taking.spawned[child.slot] = true
 	}
-	if of := r.epochAt(child.slot); of != l.epoch {
+	if of := r.epochAt(child.slot); of != nil && of != l.epoch {
 		r.breaks("S3", fmt.Sprintf("%s proposes for slot %d, which epoch %d governs", l.self, child.slot, of.Epoch))
 	}
 	s := r.slotAt(child.slot)

@@ -115,11 +115,12 @@ func (r *Referee) roleOf(e actors.Event) *role {
 	case p != nil && p.life > e.Life:
 		r.breaks("trace", fmt.Sprintf("%s begins life %d after %d", e.Self, e.Life, p.life))
 	}
-	p = &role{self: e.Self, life: e.Life, restored: newStore()}
+	p = &role{self: e.Self, life: e.Life}
 	if why := r.place(p); why != "" {
 		r.breaks("trace", fmt.Sprintf("%s begins a life: %s", e.Self, why))
 		return nil
 	}
+	p.restored = newStore(p.epoch)
 	r.roles[e.Self] = p
 	return p
 }
