@@ -90,7 +90,9 @@ func TestBackAfterAnAge(t *testing.T) {
 	learner := delta.Member(4)
 	learner.Leader, learner.Acceptor = false, false
 	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, learner), nil })
-	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, delta.Member(4)), nil })
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		return with(latest, delta.Member(4)), nil
+	})
 	wait(2 * *awayWrites / 3)
 	stop()
 	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return without(latest, "beta"), nil })
