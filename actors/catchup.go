@@ -16,6 +16,7 @@ type lag struct {
 	started  bool            // the acceptor beside it has told what it knows
 	executed map[Addr]uint64 // slots below this are executed by another replica …
 	durable  map[Addr]uint64 // … and on disk
+	heard    map[Addr]int    // the tick at which it said so
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
 	asked    int             // questions, to ask another one each time
@@ -26,8 +27,9 @@ type lag struct {
 
 // Patience, in ticks.
 const (
-	stuckPatience    = 2 // before a gap is looked into: the decision may be on its way
-	snapshotPatience = 8 // before decrees that nobody tells are fetched in a snapshot
+	stuckPatience    = 2  // before a gap is looked into: the decision may be on its way
+	startPatience    = 20 // before it does without the acceptor beside it
+	snapshotPatience = 8  // before decrees that nobody tells are fetched in a snapshot
 )
 
 func (r *Replica) catchUpAtStart(env Env) {
@@ -95,6 +97,8 @@ func (r *Replica) lookForGaps(env Env) {
 	switch {
 	case r.isNew():
 		r.beginFetch(env)
+	case !r.lag.started && r.ticks > startPatience:
+		r.started(env) // the acceptor is of an epoch that is over, and lives no more
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
 	case moved || (!behind && len(r.decisions) == 0) || r.lag.fetch != nil:

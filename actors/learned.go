@@ -46,7 +46,7 @@ func (r *Replica) learned(env Env) *messages.Learned {
 // onLearned takes note of how far another replica is.
 func (r *Replica) onLearned(m *messages.Learned) {
 	from := Addr(m.From)
-	r.lag.executed[from] = m.Executed
+	r.lag.executed[from], r.lag.heard[from] = m.Executed, r.ticks
 	r.lag.durable[from] = max(r.lag.durable[from], m.Durable)
 	if f := r.lag.fetch; f != nil && from != f.from && m.Executed > r.slotOut {
 		f.elsewhere = true

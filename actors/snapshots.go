@@ -39,9 +39,11 @@ const (
 	chunksAhead = 4 // that are under way, and go in a tick
 
 	// Patience, in ticks.
-	chunkPatience   = 4    // before chunks are asked for again
-	fetchPatience   = 200  // before a snapshot is fetched from another replica instead
-	servingPatience = 2400 // before one that nobody asks for is let go
+	chunkPatience   = 4              // before chunks are asked for again
+	beginPatience   = 12             // before a snapshot of which nothing came is fetched from another replica instead
+	fetchPatience   = 200            // before one of which something came is
+	livePatience    = 3 * quietTicks // since a replica was heard that is taken to live
+	servingPatience = 2400           // before one that nobody asks for is let go
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -57,6 +59,10 @@ func (r *Replica) Stop() {
 // beginFetch asks a replica that is ahead for a snapshot.
 func (r *Replica) beginFetch(env Env) {
 	ahead := r.ahead()
+	lives := func(a Addr) bool { return r.ticks-r.lag.heard[a] <= livePatience }
+	if slices.ContainsFunc(ahead, lives) {
+		ahead = slices.DeleteFunc(ahead, func(a Addr) bool { return !lives(a) })
+	}
 	if len(ahead) == 0 || r.lag.fetch != nil {
 		return
 	}
@@ -221,7 +227,7 @@ func (r *Replica) lookAtSnapshots(env Env) {
 		if f.elsewhere {
 			f.alone++
 		}
-		if f.alone > fetchPatience {
+		if f.alone > fetchPatience || f.slot == 0 && f.alone > beginPatience {
 			r.dropFetch()
 		} else {
 			r.askForChunks(env)

@@ -57,7 +57,8 @@ func openIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	return id, saveIdentity(dir, id)
 }
 
-// readIdentity reads the identity in dir, which must be that of a member.
+// readIdentity reads the identity in dir, which must be that of a member. The number of
+// one that was added to a running cluster is not given: the cluster gave it.
 func readIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
 	b, err := os.ReadFile(filepath.Join(dir, identityFile))
 	if err != nil {
@@ -70,7 +71,7 @@ func readIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	switch {
 	case id.Unfinished:
 		return nil, &IdentityError{dir, "it was being restored from a snapshot, and that did not end", restoreAgain}
-	case id.Cluster != cluster || id.Member != member || id.Name != name:
+	case id.Cluster != cluster || member != 0 && id.Member != member || id.Name != name:
 		return nil, &IdentityError{Dir: dir, Why: fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
 			id.Name, id.Member, id.Cluster, name, member, cluster)}
 	}

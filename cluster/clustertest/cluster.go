@@ -233,21 +233,8 @@ func (n *Node) Start() {
 	if err != nil {
 		c.t.Fatalf("clustertest: state machine of %s: %v", n.Name, err)
 	}
-	protocol := cluster.DefaultProtocol()
-	if c.options.Protocol != nil {
-		protocol = *c.options.Protocol
-	}
-	o := cluster.Options{
-		Cluster: "test", Member: n.Name, Members: c.members, DataDir: n.dir, Machine: machine,
-		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
-		Logger: c.options.Logger.Named(n.Name),
-	}
-	if n.joins {
-		o.Members, o.Address = nil, n.address
-		for _, m := range c.members {
-			o.Join = append(o.Join, m.Address)
-		}
-	}
+	o := n.nodeOptions()
+	o.Machine = machine
 	if !c.options.Disk {
 		o.Journal, err = n.memory.Open(journal.Options{Failed: func(err error) { c.t.Errorf("journal of %s: %v", n.Name, err) }})
 		if err != nil {
@@ -263,6 +250,36 @@ func (n *Node) Start() {
 	}
 	if c.options.Serve {
 		n.serve(machine)
+	}
+}
+
+func (n *Node) nodeOptions() cluster.Options {
+	c := n.cluster
+	protocol := cluster.DefaultProtocol()
+	if c.options.Protocol != nil {
+		protocol = *c.options.Protocol
+	}
+	o := cluster.Options{
+		Cluster: "test", Member: n.Name, Members: c.members, DataDir: n.dir,
+		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
+		Logger: c.options.Logger.Named(n.Name),
+	}
+	if n.joins {
+		o.Members, o.Address = nil, n.address
+		for _, m := range c.members {
+			o.Join = append(o.Join, m.Address)
+		}
+	}
+	return o
+}
+
+// Recover makes, of what a node that is down has on its disk, a cluster of its member
+// alone; see cluster.Recover. It needs Options.Disk.
+func (n *Node) Recover() {
+	n.cluster.t.Helper()
+	open := func(dir string) (cluster.StateMachine, error) { return n.cluster.options.Machine(n.Name, dir) }
+	if err := cluster.Recover(n.nodeOptions(), open, func(cluster.Remains) error { return nil }); err != nil {
+		n.cluster.t.Fatalf("clustertest: recover %s: %v", n.Name, err)
 	}
 }
 

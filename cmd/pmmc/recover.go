@@ -92,30 +92,38 @@ func printRemains(w io.Writer, cfg *config.Config, r cluster.Remains) {
 	}
 	fmt.Fprintf(w, `cluster %q, as its member %s knows it in %s:
 
-  configuration   epoch %d, from slot %d on: %s
-  executed        all slots below %d
-  decided         all slots below %d
-  accepted        all slots below %d
+  configuration  epoch %d, from slot %d on: %s
+  executed       %d slots
+  to be executed %s
+  to be dropped  %s
 
-The slots from %d to below %d are taken as decided and executed: %d of them. %s
+What is to be executed was accepted here, and is taken as decided; it may not have been.
 
-What may be lost: writes that were acknowledged and of which this member had not heard. It
-cannot know how many; one that was a follower is usually behind by what the others did within
-some milliseconds. Where it was cut off or down before they were lost, it misses all since then.
-What may be there though nobody was told so: writes among those slots that were not decided.
+What may be lost: writes that were acknowledged and of which this member had not heard. Nothing
+here can tell how many. While it ran and was connected, that is what the others did in the last
+milliseconds; where it was down or cut off before they were lost, it is all since then.
 
-Do this only if %s will never run again on the data they have. Together they would
-still be a majority, and there would be two clusters.
+Do this only if the data of %s will never be used again. Nodes on it would be another
+cluster, with the same name.
 `,
 		cfg.Cluster, cfg.Node.Name, cfg.Node.DataDir, c.Epoch, c.First, strings.Join(members, ", "),
-		r.Executed, r.Decided, r.Adoptable, r.Executed, r.Adoptable, r.Adoptable-r.Executed, beyond(r), orNobody(others))
+		r.Executed-1, adopted(r), dropped(r), orNobody(others))
 }
 
-func beyond(r cluster.Remains) string {
-	if r.Beyond == 0 {
-		return "Behind them there is nothing."
+// adopted shows what is executed though nobody said that it was decided.
+func adopted(r cluster.Remains) string {
+	if r.Adoptable == r.Executed {
+		return "nothing"
 	}
-	return fmt.Sprintf("Behind them is a gap, and behind it %d that were accepted: they are dropped.", r.Beyond)
+	known := min(max(r.Decided, r.Executed), r.Adoptable) - r.Executed
+	return fmt.Sprintf("slots %d to %d, of which %d are known to be decided", r.Executed, r.Adoptable-1, known)
+}
+
+func dropped(r cluster.Remains) string {
+	if r.Beyond == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d slots that were accepted behind a gap, which begins at slot %d", r.Beyond, r.Adoptable)
 }
 
 func orNobody(names []string) string {

@@ -22,7 +22,7 @@ func TestRecover(t *testing.T) {
 	}
 
 	if out, err, code := pmmcWith(t, strings.NewReader("yes\n"), "recover", "--config", s.file("beta")); code != exitFailed ||
-		!strings.Contains(err, "nothing was done") || !strings.Contains(out, "What may be lost") || !strings.Contains(out, "alpha, gamma will never run again") {
+		!strings.Contains(err, "nothing was done") || !strings.Contains(out, "What may be lost") || !strings.Contains(out, "the data of alpha, gamma will never be used again") {
 		t.Fatalf("without the name of the cluster: code %d\n%s%s", code, out, err)
 	}
 	out, err, code := pmmcWith(t, strings.NewReader("test\n"), "recover", "--config", s.file("beta"))

@@ -89,7 +89,7 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 	case *messages.ReadReady:
 		r.saysReady(rep, m)
 	case *messages.SnapshotChunk:
-		if m.Slot >= rep.slotOut {
+		if !m.Gone && m.Slot >= rep.slotOut {
 			r.breaks("R2", fmt.Sprintf("%s gives a snapshot of slot %d at slot_out %d", rep.self, m.Slot, rep.slotOut))
 		}
 	case *messages.Request, *messages.CatchUp, *messages.SnapshotRequest, *messages.Configured:
