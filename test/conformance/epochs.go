@@ -70,6 +70,9 @@ func (r *Referee) epochNumbered(number uint64) *epoch {
 func (r *Referee) configure(c actors.Configuration) {
 	e := &epoch{Configuration: c, index: make(map[actors.Addr]int), majority: len(c.Acceptors())/2 + 1}
 	r.epochs = append(r.epochs, e)
+	for _, m := range c.Members {
+		r.named[m.ID] = m.Name
+	}
 	for i, a := range c.Acceptors() {
 		e.index[a] = i
 		r.acceptors[a] = newAcceptor(a, e)

@@ -100,12 +100,14 @@ func Run(seed uint64, o Options) *World {
 // to answer all that they were asked and to hold the same.
 func (w *World) converge() {
 	w.calm()
-	for _, n := range w.Nodes {
-		if !n.up {
-			n.restart()
+	for range 2 { // who was removed and added again needs a second start
+		for _, n := range w.Nodes {
+			if !n.up {
+				n.restart()
+			}
 		}
+		w.Run(60 * tick)
 	}
-	w.Run(100 * tick)
 	w.loseMinority()
 	w.Run(20 * tick)
 	for _, n := range w.Nodes {
