@@ -15,6 +15,7 @@ ALONE := /test/(simulation|conformance)
 
 SEED ?= 0
 SEEDS ?= 1000
+SECONDS ?= 1200
 BENCH ?= .
 COUNT ?= 1
 
@@ -48,6 +49,14 @@ lint: check ## Check, and look for mistakes with staticcheck
 .PHONY: sim
 sim: ## Run seeded simulations: SEEDS=1000 of them, or SEED=42 alone
 	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -seeds=$(SEEDS) -seed=$(SEED)
+
+.PHONY: soak
+soak: ## Run fresh seeds for SECONDS=1200
+	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -for=$(SECONDS)s -from=$$(date +%s)
+
+.PHONY: mutants
+mutants: ## See that the simulator finds each planted fault, and write docs/testing.md's table
+	go test ./test/simulation -run TestMutantsAreCaught -count 1 -timeout 0 -v -mutants
 
 .PHONY: bench
 bench: ## Run the benchmarks, for benchstat: BENCH=Journal COUNT=6

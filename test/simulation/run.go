@@ -200,12 +200,19 @@ func (w *World) check() {
 	}
 }
 
-// Shrink finds out which kinds of faults a failing seed does not need, and how few rounds.
+// Shrink finds out after how few rounds of trouble a failing seed fails, and which kinds
+// of faults it does not need.
 func Shrink(seed uint64) string {
-	for rounds := 1; rounds < 30; rounds++ {
-		if w := Run(seed, Options{Rounds: rounds}); len(w.Broken) > 0 {
-			return fmt.Sprintf("%d rounds of trouble are enough: %s", rounds, w.Broken[0])
+	var needless []string
+	for _, kind := range Kinds {
+		if len(Run(seed, Options{Without: kind}).Broken) > 0 {
+			needless = append(needless, kind)
 		}
 	}
-	return "it takes all rounds of trouble"
+	for rounds := 1; rounds < 30; rounds++ {
+		if w := Run(seed, Options{Rounds: rounds}); len(w.Broken) > 0 {
+			return fmt.Sprintf("%d rounds of trouble are enough: %s; it fails, too, without %q", rounds, w.Broken[0], needless)
+		}
+	}
+	return fmt.Sprintf("it takes all rounds of trouble; it fails, too, without %q", needless)
 }
