@@ -31,8 +31,13 @@ build: ## Build bin/pmmc
 run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
 	@cmd/pmmc/run.sh --log-level warn
 
+# Pages are tested in a browser.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
 .PHONY: test
-test: check ## Run all checks and all tests, with the race detector
+test: check browser ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
 	$(GOTESTSUM) --format pkgname -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)')
 
