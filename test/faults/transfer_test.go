@@ -71,7 +71,9 @@ func TestALargeStateMoves(t *testing.T) {
 		t.Errorf("%.0f writes/s during the transfer, %.0f before", during, before)
 	}
 	stop()
-	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, delta.Member(4)), nil })
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		return with(latest, delta.Member(4)), nil
+	})
 	c.WaitAgreement()
 	if got, want := keysOf(t, delta), keysOf(t, c.Node("alpha")); got != want || got < int64(*transferMiB)<<20/largeValue {
 		t.Errorf("the new member has %d keys, others have %d", got, want)
