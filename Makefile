@@ -15,6 +15,7 @@ ALONE := /test/(simulation|conformance)
 
 SEED ?= 0
 SEEDS ?= 1000
+SECONDS ?= 1200
 BENCH ?= .
 COUNT ?= 1
 
@@ -30,8 +31,13 @@ build: ## Build bin/pmmc
 run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
 	@cmd/pmmc/run.sh --log-level warn
 
+# Pages are tested in a browser.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
 .PHONY: test
-test: check ## Run all checks and all tests, with the race detector
+test: check browser ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
 	$(GOTESTSUM) --format pkgname -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)')
 
@@ -48,6 +54,14 @@ lint: check ## Check, and look for mistakes with staticcheck
 .PHONY: sim
 sim: ## Run seeded simulations: SEEDS=1000 of them, or SEED=42 alone
 	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -seeds=$(SEEDS) -seed=$(SEED)
+
+.PHONY: soak
+soak: ## Run fresh seeds for SECONDS=1200
+	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -for=$(SECONDS)s -from=$$(date +%s)
+
+.PHONY: mutants
+mutants: ## See that the simulator finds each planted fault, and write docs/testing.md's table
+	go test ./test/simulation -run TestMutantsAreCaught -count 1 -timeout 0 -v -mutants
 
 .PHONY: bench
 bench: ## Run the benchmarks, for benchstat: BENCH=Journal COUNT=6

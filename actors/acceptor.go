@@ -39,6 +39,7 @@ type Acceptor struct {
 	executed  uint64                 // slots below this are executed by some replica
 	leased    time.Duration          // until then no higher ballot is promised
 	durable   map[Addr]uint64        // slots below this are durable at a replica
+	wanted    map[Addr]uint64        // slots from this on are wanted of those to whom a replica sends a snapshot
 }
 
 // NewAcceptor returns an acceptor with no promises. One that made promises before
@@ -50,6 +51,7 @@ func NewAcceptor(o AcceptorOptions) *Acceptor {
 		accepted:        make(pvalues),
 		forgotten:       max(1, o.Configuration.First), // those below are of another epoch
 		durable:         make(map[Addr]uint64),
+		wanted:          make(map[Addr]uint64),
 	}
 }
 
@@ -99,7 +101,7 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	if b := BallotOf(m.Ballot); b.Leader == a.ballot.Leader || env.Now() >= a.leased {
 		a.adopt(env, b)
-	} // otherwise the scout hears of the lower ballot, which it drops, and asks again (S8)
+	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
 	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })
@@ -217,6 +219,7 @@ func (a *Acceptor) onLearned(env Env, m *messages.Learned) {
 		return
 	}
 	a.durable[Addr(m.From)] = max(a.durable[Addr(m.From)], m.Durable)
+	a.wanted[Addr(m.From)] = m.Wanted
 	marks := make([]uint64, len(replicas))
 	for i, r := range replicas {
 		marks[i] = a.durable[r]
@@ -225,13 +228,29 @@ func (a *Acceptor) onLearned(env Env, m *messages.Learned) {
 	safe := marks[len(marks)-a.Configuration.keepers()]
 
 	below := a.forgotten
-	for bytes := a.bytes; below < safe && (bytes > a.RetainBytes || safe-below > a.RetainSlots); below++ {
-		bytes -= len(a.accepted[below].GetDecree())
+	bytes := a.bytes + pvalueBytes*len(a.accepted)
+	for below < safe && (bytes > a.RetainBytes || safe-below > a.RetainSlots && !a.isWanted(below)) {
+		bytes -= len(a.accepted[below].GetDecree()) + pvalueBytes
+		below++
 	}
 	if below > a.forgotten {
 		a.forgetBelow(below)
 		env.Persist(&messages.Record{Kind: &messages.Record_Forgotten{Forgotten: below}})
 	}
+}
+
+// pvalueBytes is about what a pvalue takes of memory, besides its decree.
+const pvalueBytes = 256
+
+// isWanted tells whether a slot is wanted of one who fetches a snapshot: it could not
+// catch up without.
+func (a *Acceptor) isWanted(slot uint64) bool {
+	for _, first := range a.wanted {
+		if first != 0 && slot >= first {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Acceptor) forgetBelow(below uint64) {

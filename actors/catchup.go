@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"hash/crc32"
 	"maps"
 	"slices"
 
@@ -10,13 +9,14 @@ import (
 
 // This file is how a replica that misses decisions gets them: from acceptors that
 // know what was decided or, when they have forgotten it, in a snapshot of another
-// replica's state (§4).
+// replica's state (§4), which is in snapshots.go.
 
 // lag is what a replica knows of its own.
 type lag struct {
 	started  bool            // the acceptor beside it has told what it knows
 	executed map[Addr]uint64 // slots below this are executed by another replica …
 	durable  map[Addr]uint64 // … and on disk
+	heard    map[Addr]int    // the tick at which it said so
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
 	asked    int             // questions, to ask another one each time
@@ -25,39 +25,12 @@ type lag struct {
 	serving map[Addr]*serving // the snapshots that are going out, by their readers
 }
 
-// fetch is a snapshot on its way here.
-type fetch struct {
-	from   Addr
-	slot   uint64 // 0 until the first chunk came
-	offset uint64
-	writer SnapshotWriter
-	ticks  int // since the last chunk
-}
-
-// serving is a snapshot on its way to another replica.
-type serving struct {
-	reader SnapshotReader
-	last   *messages.SnapshotChunk // that was sent, to send again
-	ticks  int                     // since it was asked for
-}
-
 // Patience, in ticks.
 const (
-	stuckPatience    = 2   // before a gap is looked into: the decision may be on its way
-	snapshotPatience = 8   // before decrees that nobody tells are fetched in a snapshot
-	chunkPatience    = 4   // before a chunk is asked for again
-	fetchPatience    = 200 // before a snapshot is given up, on either side
+	stuckPatience    = 2  // before a gap is looked into: the decision may be on its way
+	startPatience    = 20 // before it does without the acceptor beside it
+	snapshotPatience = 8  // before decrees that nobody tells are fetched in a snapshot
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Stop closes the snapshots that are under way.
-func (r *Replica) Stop() {
-	r.dropFetch()
-	for to := range r.lag.serving {
-		r.dropServing(to)
-	}
-}
 
 func (r *Replica) catchUpAtStart(env Env) {
 	if r.isNew() {
@@ -124,6 +97,8 @@ func (r *Replica) lookForGaps(env Env) {
 	switch {
 	case r.isNew():
 		r.beginFetch(env)
+	case !r.lag.started && r.ticks > startPatience:
+		r.started(env) // the acceptor is of an epoch that is over, and lives no more
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
 	case moved || (!behind && len(r.decisions) == 0) || r.lag.fetch != nil:
@@ -156,128 +131,4 @@ func (r *Replica) ahead() []Addr {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.lag.executed)), func(a Addr) bool {
 		return r.lag.executed[a] <= r.slotOut
 	})
-}
-
-// beginFetch asks a replica that is ahead for a snapshot.
-func (r *Replica) beginFetch(env Env) {
-	ahead := r.ahead()
-	if len(ahead) == 0 || r.lag.fetch != nil {
-		return
-	}
-	r.lag.asked++
-	r.lag.fetch = &fetch{from: ahead[r.lag.asked%len(ahead)], writer: r.State.Restore()}
-	r.askForChunk(env)
-}
-
-func (r *Replica) askForChunk(env Env) {
-	f := r.lag.fetch
-	env.Send(f.from, &messages.SnapshotRequest{From: string(env.Self()), Slot: f.slot, Offset: f.offset})
-}
-
-func (r *Replica) dropFetch() {
-	if r.lag.fetch != nil {
-		r.lag.fetch.writer.Close()
-		r.lag.fetch = nil
-	}
-}
-
-// onSnapshotChunk takes the next part of the snapshot that is coming.
-func (r *Replica) onSnapshotChunk(env Env, m *messages.SnapshotChunk) {
-	f := r.lag.fetch
-	if f == nil || f.from != Addr(m.From) || f.offset != m.Offset || (f.slot != 0 && f.slot != m.Slot) {
-		return // a stray
-	}
-	if crc32.Checksum(m.Data, castagnoli) != m.Checksum {
-		return // asked for again
-	}
-	if m.Slot < r.slotOut || f.writer.Write(m.Data) != nil {
-		r.dropFetch()
-		return
-	}
-	f.slot, f.offset, f.ticks = m.Slot, f.offset+uint64(len(m.Data)), 0
-	if !m.Last {
-		r.askForChunk(env)
-		return
-	}
-	err := f.writer.Finish()
-	r.dropFetch()
-	if err == nil {
-		r.jump(env)
-	}
-}
-
-// jump goes on from a restored state. What this replica proposed for slots that it
-// never saw decided is proposed again, if the sessions do not know it.
-func (r *Replica) jump(env Env) {
-	r.resume()
-	r.lag.stuck = 0
-	maps.DeleteFunc(r.decisions, func(slot uint64, _ *messages.PValue) bool { return slot < r.slotOut })
-	for _, slot := range slices.Sorted(maps.Keys(r.proposals)) {
-		if slot < r.slotOut {
-			r.requests = append(r.requests, r.proposals[slot].commands...)
-			delete(r.proposals, slot)
-		}
-	}
-	r.dropExecuted(env)
-	r.advance(env)
-}
-
-// onSnapshotRequest sends the part of a snapshot that another replica asks for.
-func (r *Replica) onSnapshotRequest(env Env, m *messages.SnapshotRequest) {
-	to := Addr(m.From)
-	s := r.lag.serving[to]
-	switch {
-	case m.Slot == 0 && r.slotOut > 1:
-		r.dropServing(to)
-		s = &serving{reader: r.State.Snapshot(), last: &messages.SnapshotChunk{Slot: r.slotOut - 1}}
-		r.lag.serving[to] = s
-	case s == nil || s.last.Slot != m.Slot:
-		return // it begins anew when nothing comes
-	}
-	s.ticks = 0
-	if m.Slot != 0 && m.Offset == s.last.Offset {
-		env.Send(to, s.last)
-		return
-	}
-	if m.Offset != s.last.Offset+uint64(len(s.last.Data)) || s.last.Last {
-		return
-	}
-	data, last, err := s.reader.Next(r.ChunkBytes)
-	if err != nil {
-		r.dropServing(to)
-		return
-	}
-	s.last = &messages.SnapshotChunk{
-		From: string(env.Self()), Slot: s.last.Slot, Offset: m.Offset,
-		Data: data, Checksum: crc32.Checksum(data, castagnoli), Last: last,
-	}
-	env.Send(to, s.last)
-}
-
-func (r *Replica) dropServing(to Addr) {
-	if s, ok := r.lag.serving[to]; ok {
-		s.reader.Close()
-		delete(r.lag.serving, to)
-	}
-}
-
-// lookAtSnapshots asks again for a chunk that does not come, and ends what nobody
-// waits for any more.
-func (r *Replica) lookAtSnapshots(env Env) {
-	if f := r.lag.fetch; f != nil {
-		f.ticks++
-		switch {
-		case f.ticks > fetchPatience:
-			r.dropFetch()
-		case f.ticks%chunkPatience == 0:
-			r.askForChunk(env)
-		}
-	}
-	for _, to := range slices.Sorted(maps.Keys(r.lag.serving)) {
-		if s := r.lag.serving[to]; s.ticks > fetchPatience {
-			r.dropServing(to)
-		} else {
-			s.ticks++
-		}
-	}
 }

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"hash/crc32"
-	"slices"
 	"testing"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -79,43 +78,6 @@ func TestReplicaFillsAHoleThatNobodyExecuted(t *testing.T) {
 	}
 }
 
-// A snapshot is put together from chunks in order, each with its checksum, of one replica
-// and one slot; lost ones are asked for again.
-func TestReplicaInstallsASnapshot(t *testing.T) {
-	r, state, env, from := fetching(t)
-	r.Receive(env, chunk(from, 6, 0, "7 a ", false))
-	next := take[*messages.SnapshotRequest](env)
-	if len(next) != 1 || next[0].Slot != 6 || next[0].Offset != 4 {
-		t.Fatalf("after the first chunk it asks %v, want slot 6 from offset 4", next)
-	}
-	corrupt := chunk(from, 6, 4, "b c", true)
-	corrupt.Data[0] ^= 1
-	for name, m := range map[string]*messages.SnapshotChunk{
-		"repeated":          chunk(from, 6, 0, "7 a ", false),
-		"ahead":             chunk(from, 6, 8, "d", true),
-		"corrupt":           corrupt,
-		"of another slot":   chunk(from, 7, 4, "b c", true),
-		"of another sender": chunk("gamma/replica", 6, 4, "b c", true),
-	} {
-		if r.Receive(env, m); state.installs != 0 {
-			t.Errorf("a chunk that is %s is installed", name)
-		}
-	}
-	env.sent = nil
-	for range chunkPatience {
-		r.Receive(env, &messages.Tick{})
-	}
-	if again := take[*messages.SnapshotRequest](env); len(again) != 1 || again[0].Offset != 4 {
-		t.Errorf("it asks again %v, want once, from offset 4", again)
-	}
-	r.Receive(env, decided(7, "g")) // comes meanwhile, and is kept
-	r.Receive(env, chunk(from, 6, 4, "b c", true))
-	expect(t, "executed after the snapshot", state.log, "[a b c g]")
-	expect(t, "slot_out", r.slotOut, 8)
-	r.Receive(env, chunk(from, 6, 4, "b c", true))
-	expect(t, "snapshots installed", state.installs, 1)
-}
-
 // A snapshot that is no newer than the state is not installed.
 func TestReplicaDoesNotFallBack(t *testing.T) {
 	r, state, env, from := fetching(t)
@@ -136,42 +98,6 @@ func TestReplicaProposesAgainWhatASnapshotSkips(t *testing.T) {
 	env.sent = nil
 	r.Receive(env, chunk(from, 6, 0, "7 x", true))
 	expect(t, "proposed after the snapshot", proposed(env), "[7:a]")
-}
-
-// A snapshot goes out in chunks, the last one again when it is asked for again, and stays
-// as it was when it began.
-func TestReplicaServesASnapshot(t *testing.T) {
-	r, _, env := newTestReplica(8)
-	ask := func(slot, offset uint64) *messages.SnapshotChunk {
-		t.Helper()
-		env.sent = nil
-		r.Receive(env, &messages.SnapshotRequest{From: "gamma/replica", Slot: slot, Offset: offset})
-		if all := take[*messages.SnapshotChunk](env); len(all) == 1 {
-			return all[0]
-		}
-		return nil
-	}
-	if m := ask(0, 0); m != nil {
-		t.Errorf("an empty state is served: %v", m)
-	}
-	r.Receive(env, decided(1, "a"))
-	r.Receive(env, decided(2, "b"))
-	first := ask(0, 0)
-	r.Receive(env, decided(3, "c"))
-	whole := slices.Clone(first.Data)
-	for m := first; !m.Last; {
-		offset := m.Offset + uint64(len(m.Data))
-		if again := ask(m.Slot, m.Offset); string(again.Data) != string(m.Data) {
-			t.Errorf("asked again, offset %d is %q, was %q", m.Offset, again.Data, m.Data)
-		}
-		if ahead := ask(m.Slot, offset+1); ahead != nil {
-			t.Errorf("a chunk that does not follow is served: %v", ahead)
-		}
-		m = ask(m.Slot, offset)
-		whole = append(whole, m.Data...)
-	}
-	expect(t, "snapshot", string(whole), "3 a b")
-	expect(t, "its slot", first.Slot, 2)
 }
 
 // S5: a replica says of itself only what it executed and was told to be on disk, and the

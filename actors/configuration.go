@@ -13,6 +13,7 @@ type Configuration struct {
 	First   uint64 // the first slot that it governs
 	Window  uint64 // WINDOW
 	LastID  uint32 // the highest number that a member ever had
+	Origin  uint64 // what the cluster was made from; 0 for nothing (S11)
 	Members []Member
 }
 
@@ -41,7 +42,7 @@ func (m Member) IsLearner() bool { return m.Replica && !m.Leader && !m.Acceptor 
 
 // Proto is the configuration as a message.
 func (c Configuration) Proto() *messages.Configuration {
-	m := &messages.Configuration{Epoch: c.Epoch, First: c.First, Window: c.Window, LastId: c.LastID}
+	m := &messages.Configuration{Epoch: c.Epoch, First: c.First, Window: c.Window, LastId: c.LastID, Origin: c.Origin}
 	for _, of := range c.Members {
 		m.Members = append(m.Members, &messages.Member{
 			Id: of.ID, Name: of.Name, Replica: of.Replica, Leader: of.Leader, Acceptor: of.Acceptor,
@@ -53,7 +54,7 @@ func (c Configuration) Proto() *messages.Configuration {
 
 // ConfigurationOf is the configuration of a message.
 func ConfigurationOf(m *messages.Configuration) Configuration {
-	c := Configuration{Epoch: m.GetEpoch(), First: m.GetFirst(), Window: m.GetWindow(), LastID: m.GetLastId()}
+	c := Configuration{Epoch: m.GetEpoch(), First: m.GetFirst(), Window: m.GetWindow(), LastID: m.GetLastId(), Origin: m.GetOrigin()}
 	for _, of := range m.GetMembers() {
 		c.Members = append(c.Members, Member{
 			ID: of.GetId(), Name: of.GetName(), Replica: of.GetReplica(), Leader: of.GetLeader(), Acceptor: of.GetAcceptor(),

@@ -58,7 +58,7 @@ func (r *Replica) reconfigure(slot uint64, m *messages.Configuration) []byte {
 	last := r.epochs.latest()
 	next := ConfigurationOf(m)
 	next.First = slot + last.Window
-	next.Window, next.LastID = last.Window, last.LastID
+	next.Window, next.LastID, next.Origin = last.Window, last.LastID, last.Origin
 	if last.First > slot {
 		return []byte("the configuration decided before it does not govern yet")
 	}

@@ -40,14 +40,17 @@ func (r *Replica) tellLeaders(env Env) {
 }
 
 func (r *Replica) learned(env Env) *messages.Learned {
-	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable}
+	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable, Wanted: r.wanted()}
 }
 
 // onLearned takes note of how far another replica is.
 func (r *Replica) onLearned(m *messages.Learned) {
 	from := Addr(m.From)
-	r.lag.executed[from] = m.Executed
+	r.lag.executed[from], r.lag.heard[from] = m.Executed, r.ticks
 	r.lag.durable[from] = max(r.lag.durable[from], m.Durable)
+	if f := r.lag.fetch; f != nil && from != f.from && m.Executed > r.slotOut {
+		f.elsewhere = true
+	}
 }
 
 // tellOthers sends ⟨learned⟩ to all who need it: to replicas, that they see whether
@@ -55,7 +58,7 @@ func (r *Replica) onLearned(m *messages.Learned) {
 // less often, for those to whom it got lost.
 func (r *Replica) tellOthers(env Env) {
 	m := r.learned(env)
-	news := m.Executed != r.lastTold.GetExecuted() || m.Durable != r.lastTold.GetDurable()
+	news := m.Executed != r.lastTold.GetExecuted() || m.Durable != r.lastTold.GetDurable() || m.Wanted != r.lastTold.GetWanted()
 	if !r.lag.started || (!news && r.ticks%quietTicks != 0) {
 		return
 	}

@@ -91,7 +91,7 @@ func NewReplica(o ReplicaOptions) *Replica {
 		handed:         make(map[commandID]*messages.Command),
 		offices:        make(map[uint64]Ballot),
 		lag: lag{
-			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), serving: make(map[Addr]*serving),
+			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
 		},
 	}
 	r.resume()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -23,6 +24,7 @@ const identityFile = "identity.json"
 type IdentityError struct {
 	Dir string
 	Why string
+	Fix string // what to do about it; the general advice if empty
 }
 
 func (e *IdentityError) Error() string {
@@ -31,8 +33,8 @@ func (e *IdentityError) Error() string {
 
 // Hint tells the operator what to do about it.
 func (e *IdentityError) Hint() string {
-	return "An acceptor that forgot its promises can undo decisions. Put the member's own data directory " +
-		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster."
+	return cmp.Or(e.Fix, "An acceptor that forgot its promises can undo decisions. Put the member's own data directory "+
+		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster.")
 }
 
 // openIdentity reads the identity in dir, or draws a new one, and counts one more
@@ -42,25 +44,12 @@ func openIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cluster: data directory: %w", err)
 	}
-	id := &messages.Identity{}
-	path := filepath.Join(dir, identityFile)
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := refuseOrphan(dir); err != nil {
-			return nil, err
-		}
-		id = &messages.Identity{Cluster: cluster, Member: member, Name: name, Disk: drawDisk()}
-	case err != nil:
-		return nil, fmt.Errorf("cluster: identity: %w", err)
-	default:
-		if err := protojson.Unmarshal(b, id); err != nil {
-			return nil, &IdentityError{dir, fmt.Sprintf("%s cannot be read: %v", identityFile, err)}
-		}
+	id, err := readIdentity(dir, cluster, member, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		id, err = drawIdentity(cluster, member, name), refuseOrphan(dir)
 	}
-	if id.Cluster != cluster || id.Name != name || member != 0 && id.Member != member {
-		return nil, &IdentityError{dir, fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
-			id.Name, id.Member, id.Cluster, name, member, cluster)}
+	if err != nil {
+		return nil, err
 	}
 	if id.Seen == nil {
 		id.Seen = make(map[uint32]uint64)
@@ -69,11 +58,36 @@ func openIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	return id, saveIdentity(dir, id)
 }
 
+// readIdentity reads the identity in dir, which must be that of a member. The number of
+// one that was added to a running cluster is not given: the cluster gave it.
+func readIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
+	b, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return nil, fmt.Errorf("cluster: identity: %w", err)
+	}
+	id := &messages.Identity{}
+	if err := protojson.Unmarshal(b, id); err != nil {
+		return nil, &IdentityError{Dir: dir, Why: fmt.Sprintf("%s cannot be read: %v", identityFile, err)}
+	}
+	switch {
+	case id.Unfinished:
+		return nil, &IdentityError{dir, "it was being restored from a snapshot, and that did not end", restoreAgain}
+	case id.Cluster != cluster || member != 0 && id.Member != member || id.Name != name:
+		return nil, &IdentityError{Dir: dir, Why: fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
+			id.Name, id.Member, id.Cluster, name, member, cluster)}
+	}
+	return id, nil
+}
+
+func drawIdentity(cluster string, member uint32, name string) *messages.Identity {
+	return &messages.Identity{Cluster: cluster, Member: member, Name: name, Disk: drawDisk()}
+}
+
 // refuseOrphan refuses a directory that holds promises but not whose. The state's
 // folder may be there: who runs a state machine on disk opens it before the node.
 func refuseOrphan(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, journalDir)); err == nil {
-		return &IdentityError{dir, fmt.Sprintf("it has a folder %q but no %s", journalDir, identityFile)}
+		return &IdentityError{Dir: dir, Why: fmt.Sprintf("it has a folder %q but no %s", journalDir, identityFile)}
 	}
 	return nil
 }

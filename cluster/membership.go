@@ -21,8 +21,7 @@ var ErrRemoved = errors.New("cluster: this member was removed")
 // recall finds out what was in force when this node last ran: what its state says, or
 // what it was told to run, or else what the options say of a new cluster.
 func (n *Node) recall() {
-	s := &state{machine: n.machine, dir: n.options.DataDir}
-	stored := s.Configurations()
+	stored := n.state().Configurations()
 	told := n.identity.Configurations
 	for _, all := range [][]*messages.Configuration{stored, told} {
 		var known []actors.Configuration
@@ -124,6 +123,29 @@ func (n *Node) refused(peer string, epoch uint64) {
 	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), stranger{peer, epoch})
 }
 
+// cluster is of which cluster this node is (S11). A node that waits to be added to one
+// does not know what it was made from.
+func (n *Node) cluster() transport.Cluster {
+	c := transport.Cluster{Name: n.options.Cluster}
+	if latest := n.Configuration(); latest.Epoch > 0 {
+		c.Origin = originText(latest.Origin)
+	}
+	return c
+}
+
+// originText shows what a cluster was made from.
+func originText(origin uint64) string {
+	if origin == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%016x", origin)
+}
+
+// foreign takes it that a peer is of another cluster.
+func (n *Node) foreign(peer string, other transport.Cluster) {
+	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), foreigner{peer, other})
+}
+
 // leave ends the node: its member is in no configuration any more.
 func (n *Node) leave(epoch uint64) {
 	n.options.Logger.Info("removed from the cluster", "epoch", epoch)
@@ -156,10 +178,14 @@ func (n *Node) endEpoch(c actors.Configuration) {
 		return
 	}
 	n.tree.End(actors.Addr(n.options.Member + "/" + epochName(c)))
-	acceptor := actors.AcceptorAddr(n.options.Member, c.Epoch)
-	n.journal.Append(&messages.Record{
-		Owner: acceptor.Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
-	}, func() {})
+	n.journal.Append(endOf(n.options.Member, c), nil)
+}
+
+// endOf is the record with which a member's acceptor of an epoch ends.
+func endOf(member string, c actors.Configuration) *messages.Record {
+	return &messages.Record{
+		Owner: actors.AcceptorAddr(member, c.Epoch).Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
+	}
 }
 
 // runReplica starts or ends the replica.
@@ -189,7 +215,7 @@ func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors
 
 func (n *Node) buildReplica() actors.Role {
 	p := n.options.Protocol
-	var s actors.State = &state{machine: n.machine, dir: n.options.DataDir}
+	var s actors.State = n.state()
 	if observe := n.options.Observe; observe != nil {
 		self := actors.ReplicaAddr(n.options.Member)
 		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
@@ -199,6 +225,10 @@ func (n *Node) buildReplica() actors.Role {
 		Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
 		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
 	})
+}
+
+func (n *Node) state() *state {
+	return &state{machine: n.machine, cluster: n.options.Cluster}
 }
 
 func protosOf(all []actors.Configuration) (protos []*messages.Configuration) {

@@ -129,6 +129,7 @@ func (n *Node) openNetwork() (err error) {
 	n.system = transport.NewSystem(o.Logger.Named("actors"))
 	n.transport, err = transport.Start(n.system, transport.Options{
 		Listen: cmp.Or(o.Listen, peers[o.Member]), Advertise: peers[o.Member], Member: o.Member, Peers: peers, Epoch: n.Configuration().Epoch, Refused: n.refused, Named: n.named,
+		Cluster: n.cluster, Foreign: n.foreign,
 		TLS: o.TLS, Link: o.Link, Logger: o.Logger.Named("transport"),
 	})
 	if err != nil {

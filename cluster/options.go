@@ -116,10 +116,11 @@ func (o *Options) check() error {
 	if o.Protocol == (Protocol{}) {
 		o.Protocol = DefaultProtocol()
 	}
+	if o.Machine == nil {
+		return errors.New("cluster: options: Machine is missing")
+	}
 	_, named := o.configuration().Named(o.Member)
 	switch {
-	case o.Machine == nil:
-		return errors.New("cluster: options: Machine is missing")
 	case o.DataDir == "":
 		return errors.New("cluster: options: DataDir is missing")
 	case len(o.Members) > 0 && !named:

@@ -2,11 +2,10 @@ package cluster
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -19,7 +18,7 @@ import (
 // panics with an actors.Failure, which ends the node.
 type state struct {
 	machine DurableStateMachine
-	dir     string // where a snapshot is gathered
+	cluster string // its name
 }
 
 func must(what string, err error) {
@@ -43,13 +42,29 @@ const epochsKey = "epochs"
 func (s *state) Configurations() []*messages.Configuration {
 	records, err := s.machine.Records()
 	must("read the configurations", err)
+	e, err := epochsIn(records)
+	must("read the configurations", err)
+	return e.Configurations
+}
+
+// EpochsOf tells of which cluster a state is, and which configurations it knows of,
+// oldest first, by its records. A state in which nothing was executed knows of neither.
+func EpochsOf(records []Record) (cluster string, all []actors.Configuration, err error) {
+	e, err := epochsIn(records)
+	for _, c := range e.GetConfigurations() {
+		all = append(all, actors.ConfigurationOf(c))
+	}
+	return e.GetCluster(), all, err
+}
+
+// epochsIn finds the configurations among the records of a state.
+func epochsIn(records []Record) (*messages.Epochs, error) {
+	e := &messages.Epochs{}
 	i := slices.IndexFunc(records, func(r Record) bool { return r.Key == epochsKey })
 	if i < 0 {
-		return nil
+		return e, nil
 	}
-	e := &messages.Epochs{}
-	must("read the configurations", proto.Unmarshal(records[i].Value, e))
-	return e.Configurations
+	return e, proto.Unmarshal(records[i].Value, e)
 }
 
 // Sessions lists the records of sessions.
@@ -91,7 +106,7 @@ func (s *state) Commit(slot uint64, c actors.Changes) {
 		records = append(records, Record{Key: sessionKey(r), Value: b})
 	}
 	if c.Configurations != nil {
-		b, err := proto.Marshal(&messages.Epochs{Configurations: c.Configurations})
+		b, err := proto.Marshal(&messages.Epochs{Cluster: s.cluster, Configurations: c.Configurations})
 		must("encode the configurations", err)
 		records = append(records, Record{Key: epochsKey, Value: b})
 	}
@@ -143,34 +158,49 @@ func (r *snapshotReader) Close() {
 	<-r.written
 }
 
-// Restore begins to gather a snapshot in a file.
+// Restore begins to restore the machine from what will be written.
 func (s *state) Restore() actors.SnapshotWriter {
-	f, err := os.OpenFile(filepath.Join(s.dir, "snapshot.part"), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
-	must("gather a snapshot", err)
-	return &snapshotWriter{state: s, file: f}
+	out, in := io.Pipe()
+	w := &snapshotWriter{pipe: in, restored: make(chan struct{})}
+	go func() {
+		defer close(w.restored)
+		w.err = s.machine.Restore(out)
+		_ = out.CloseWithError(cmp.Or(w.err, io.ErrClosedPipe)) // always nil; who writes on hears it
+	}()
+	return w
 }
 
+// snapshotWriter hands what a replica writes to a state machine that restores itself in
+// a goroutine beside it. It holds back what was written last, so that the machine does
+// not come to its end, and to use, before Finish.
 type snapshotWriter struct {
-	state *state
-	file  *os.File
+	pipe     *io.PipeWriter
+	last     []byte
+	restored chan struct{} // closed once the machine's Restore has returned …
+	err      error         // … this
 }
 
-// Write adds to the file.
+// Write waits until the machine has taken what was written before.
 func (w *snapshotWriter) Write(data []byte) error {
-	_, err := w.file.Write(data)
+	_, err := w.pipe.Write(w.last)
+	w.last = data
 	return err
 }
 
 // Finish replaces the state.
 func (w *snapshotWriter) Finish() error {
-	if _, err := w.file.Seek(0, io.SeekStart); err != nil {
+	if err := w.Write(nil); err != nil {
 		return err
 	}
-	return w.state.machine.Restore(bufio.NewReaderSize(w.file, 1<<20))
+	_ = w.pipe.Close() // always nil
+	<-w.restored
+	return w.err
 }
 
-// Close removes the file.
+// Close ends a Restore that has not come to its end.
 func (w *snapshotWriter) Close() {
-	_ = w.file.Close()           // nothing in it is needed,
-	_ = os.Remove(w.file.Name()) // and the next one truncates it
+	_ = w.pipe.CloseWithError(errCut) // always nil
+	<-w.restored
 }
+
+var errCut = errors.New("cluster: the snapshot did not come to its end")

@@ -6,8 +6,8 @@ import "io"
 // operations in the same order, so all that Apply does may depend only on the
 // state and its arguments: no clock, no random number, no order of a map (S7).
 //
-// Apply, Snapshot and Restore are never called at the same time. Query may run
-// beside any of them and beside itself.
+// Apply, Snapshot and Restore are never called at the same time, but for what Restore
+// says. Query may run beside any of them and beside itself.
 type StateMachine interface {
 	// Apply executes the operations of one slot, in order, and returns one result
 	// each. Operations are bytes that somebody proposed, so they may be malformed:
@@ -19,6 +19,7 @@ type StateMachine interface {
 	// operations are applied. If the result is an io.Closer it is closed in the end.
 	Snapshot() (io.WriterTo, error)
 	// Restore replaces the state by a snapshot, as a whole or, when it fails, not at all.
+	// Where the machine is Durable, the others may be called until r has come to its end.
 	Restore(r io.Reader) error
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/transport"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -45,6 +46,12 @@ type stranger struct {
 	epoch uint64
 }
 
+// foreigner says that a peer is of another cluster.
+type foreigner struct {
+	peer  string
+	other transport.Cluster
+}
+
 // Receive is one turn of the steward.
 func (s *steward) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -61,6 +68,8 @@ func (s *steward) Receive(ctx actor.Context) {
 		s.onConfigured(m)
 	case stranger:
 		s.onStranger(m)
+	case foreigner:
+		s.onForeigner(m)
 	case greetTick:
 		s.greeting() // a second one, of before a restart, must not go on beside it
 		s.greeting = sendLater(ctx, greetAgain, greetTick{})
@@ -107,7 +116,7 @@ func (s *steward) onWelcome(m *messages.Welcome) {
 		return
 	}
 	if m.Refusal != "" {
-		s.node.fail(&IdentityError{s.dir, fmt.Sprintf("%s says: %s", from, m.Refusal)})
+		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("%s says: %s", from, m.Refusal)})
 		return
 	}
 	s.welcomed[from] = true
@@ -150,6 +159,18 @@ func (s *steward) onStranger(m stranger) {
 	}
 }
 
+// onForeigner ends a node that has promised nothing yet when those at its peers'
+// addresses are of another cluster: it was not restored from what they were. Those who
+// were stay.
+func (s *steward) onForeigner(m foreigner) {
+	here := s.node.cluster()
+	restored := here.Name == m.other.Name && here.Origin != originText(0) && m.other.Origin == originText(0)
+	if s.id.Admitted || restored {
+		return
+	}
+	s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it is of cluster %s, and %s of %s", here, m.peer, m.other), restoreAgain})
+}
+
 func (s *steward) save(next *messages.Identity) bool {
 	if err := saveIdentity(s.dir, next); err != nil {
 		s.node.fail(err)
@@ -175,7 +196,7 @@ func (s *steward) onConfigured(m *messages.Configured) {
 		return // it waits until it is added
 	}
 	if member && s.id.Member != 0 && me.ID != s.id.Member {
-		s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it belongs to member %d, which was removed; %q is member %d now", s.id.Member, me.Name, me.ID)})
+		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("it belongs to member %d, which was removed; %q is member %d now", s.id.Member, me.Name, me.ID)})
 		return
 	}
 	id := proto.Clone(s.id).(*messages.Identity)

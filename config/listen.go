@@ -180,11 +180,15 @@ func (d *decoder) plaintext(c *Config, node *fileNode, l listening, members []me
 		return true
 	}
 	if c.TLS.Peer == nil && !complain(l.peer, "peer") {
-		peers := join
+		peers := slices.Clone(join)
 		for _, m := range members {
 			peers = append(peers, m.peer)
 		}
-		slices.ContainsFunc(peers, func(p place) bool { return complain(p, "peer") })
+		for _, p := range peers {
+			if complain(p, "peer") {
+				break
+			}
+		}
 	}
 	if c.TLS.Client == nil {
 		complain(l.client, "client")

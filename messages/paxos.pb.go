@@ -191,6 +191,7 @@ type Configuration struct {
 	Window        uint64                 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`               // WINDOW
 	LastId        uint32                 `protobuf:"varint,4,opt,name=last_id,json=lastId,proto3" json:"last_id,omitempty"` // the highest number that a member ever had
 	Members       []*Member              `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"`
+	Origin        uint64                 `protobuf:"fixed64,6,opt,name=origin,proto3" json:"origin,omitempty"` // what the cluster was made from: 0 for nothing, else see S11
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -258,6 +259,13 @@ func (x *Configuration) GetMembers() []*Member {
 		return x.Members
 	}
 	return nil
+}
+
+func (x *Configuration) GetOrigin() uint64 {
+	if x != nil {
+		return x.Origin
+	}
+	return 0
 }
 
 // Member is a place where roles live.
@@ -1174,13 +1182,14 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\asettled\x18\x04 \x01(\x04R\asettled\x12\x1c\n" +
 	"\toperation\x18\x05 \x01(\fR\toperation\x12A\n" +
 	"\rconfiguration\x18\x06 \x01(\v2\x16.pmmc.v1.ConfigurationH\x00R\rconfiguration\x88\x01\x01B\x10\n" +
-	"\x0e_configuration\"\x97\x01\n" +
+	"\x0e_configuration\"\xaf\x01\n" +
 	"\rConfiguration\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x16\n" +
 	"\x06window\x18\x03 \x01(\x04R\x06window\x12\x17\n" +
 	"\alast_id\x18\x04 \x01(\rR\x06lastId\x12)\n" +
-	"\amembers\x18\x05 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\"\xc0\x01\n" +
+	"\amembers\x18\x05 \x03(\v2\x0f.pmmc.v1.MemberR\amembers\x12\x16\n" +
+	"\x06origin\x18\x06 \x01(\x06R\x06origin\"\xc0\x01\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +

@@ -760,6 +760,7 @@ type Learned struct {
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Executed      uint64                 `protobuf:"varint,2,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed
 	Durable       uint64                 `protobuf:"varint,3,opt,name=durable,proto3" json:"durable,omitempty"`   // slots below this are executed, and the state is on disk
+	Wanted        uint64                 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`     // who is fetching a snapshot here will want what was decided from this slot on; 0: nobody is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,6 +812,13 @@ func (x *Learned) GetExecuted() uint64 {
 func (x *Learned) GetDurable() uint64 {
 	if x != nil {
 		return x.Durable
+	}
+	return 0
+}
+
+func (x *Learned) GetWanted() uint64 {
+	if x != nil {
+		return x.Wanted
 	}
 	return 0
 }
@@ -993,12 +1001,14 @@ func (x *CaughtUp) GetForgotten() uint64 {
 	return 0
 }
 
-// SnapshotRequest asks for a part of a snapshot of the state. Replica → replica.
+// SnapshotRequest asks for a snapshot of the state, and says how much of it has come.
+// Replica → replica.
 type SnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`     // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
-	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes that have come
+	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`   // nothing has come for a while: what was sent from there on is lost
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1054,6 +1064,13 @@ func (x *SnapshotRequest) GetOffset() uint64 {
 	return 0
 }
 
+func (x *SnapshotRequest) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
 // SnapshotChunk is a part of a snapshot.
 type SnapshotChunk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1063,6 +1080,7 @@ type SnapshotChunk struct {
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	Checksum      uint32                 `protobuf:"varint,5,opt,name=checksum,proto3" json:"checksum,omitempty"` // CRC-32C of data
 	Last          bool                   `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
+	Gone          bool                   `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"` // this is none: the snapshot that was asked for is not held any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1135,6 +1153,13 @@ func (x *SnapshotChunk) GetChecksum() uint32 {
 func (x *SnapshotChunk) GetLast() bool {
 	if x != nil {
 		return x.Last
+	}
+	return false
+}
+
+func (x *SnapshotChunk) GetGone() bool {
+	if x != nil {
+		return x.Gone
 	}
 	return false
 }
@@ -1473,11 +1498,12 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
 	"\tReadReady\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"S\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"k\n" +
 	"\aLearned\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bexecuted\x18\x02 \x01(\x04R\bexecuted\x12\x18\n" +
-	"\adurable\x18\x03 \x01(\x04R\adurable\"H\n" +
+	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
+	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
 	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +
@@ -1488,18 +1514,20 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12)\n" +
 	"\adecided\x18\x03 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\x12\x1c\n" +
-	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\"Q\n" +
+	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\"g\n" +
 	"\x0fSnapshotRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\x93\x01\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05again\x18\x04 \x01(\bR\x05again\"\xa7\x01\n" +
 	"\rSnapshotChunk\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1a\n" +
 	"\bchecksum\x18\x05 \x01(\rR\bchecksum\x12\x12\n" +
-	"\x04last\x18\x06 \x01(\bR\x04last\"a\n" +
+	"\x04last\x18\x06 \x01(\bR\x04last\x12\x12\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\"a\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x16\n" +

@@ -369,6 +369,7 @@ func (x *SessionRecord) GetAnswers() []*Answer {
 type Epochs struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Configurations []*Configuration       `protobuf:"bytes,1,rep,name=configurations,proto3" json:"configurations,omitempty"`
+	Cluster        string                 `protobuf:"bytes,2,opt,name=cluster,proto3" json:"cluster,omitempty"` // whose they are, for those who look at a snapshot
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -410,6 +411,13 @@ func (x *Epochs) GetConfigurations() []*Configuration {
 	return nil
 }
 
+func (x *Epochs) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
 // Identity says whose data directory this is (S11).
 type Identity struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -421,6 +429,7 @@ type Identity struct {
 	Seen           map[uint32]uint64      `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the disks of the other members, as far as met
 	Admitted       bool                   `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`                                                                     // a majority knew of no other disk of this member
 	Configurations []*Configuration       `protobuf:"bytes,8,rep,name=configurations,proto3" json:"configurations,omitempty"`                                                          // that this node was last told to run
+	Unfinished     bool                   `protobuf:"varint,9,opt,name=unfinished,proto3" json:"unfinished,omitempty"`                                                                 // the directory is being filled from a snapshot
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -511,6 +520,13 @@ func (x *Identity) GetConfigurations() []*Configuration {
 	return nil
 }
 
+func (x *Identity) GetUnfinished() bool {
+	if x != nil {
+		return x.Unfinished
+	}
+	return false
+}
+
 // StateFile begins the file, or the snapshot, of a state machine that does not keep
 // itself on disk. The machine's own snapshot follows, then the CRC-32C of all.
 type StateFile struct {
@@ -594,9 +610,10 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\x04R\x04slot\x12\x18\n" +
 	"\asettled\x18\x04 \x01(\x04R\asettled\x12)\n" +
-	"\aanswers\x18\x05 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"H\n" +
+	"\aanswers\x18\x05 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"b\n" +
 	"\x06Epochs\x12>\n" +
-	"\x0econfigurations\x18\x01 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\"\xcc\x02\n" +
+	"\x0econfigurations\x18\x01 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x18\n" +
+	"\acluster\x18\x02 \x01(\tR\acluster\"\xec\x02\n" +
 	"\bIdentity\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\rR\x06member\x12\x12\n" +
@@ -605,7 +622,10 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\vincarnation\x18\x05 \x01(\x04R\vincarnation\x12/\n" +
 	"\x04seen\x18\x06 \x03(\v2\x1b.pmmc.v1.Identity.SeenEntryR\x04seen\x12\x1a\n" +
 	"\badmitted\x18\a \x01(\bR\badmitted\x12>\n" +
-	"\x0econfigurations\x18\b \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x1a7\n" +
+	"\x0econfigurations\x18\b \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x1e\n" +
+	"\n" +
+	"unfinished\x18\t \x01(\bR\n" +
+	"unfinished\x1a7\n" +
 	"\tSeenEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\"\x9e\x01\n" +

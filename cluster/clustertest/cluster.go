@@ -233,21 +233,8 @@ func (n *Node) Start() {
 	if err != nil {
 		c.t.Fatalf("clustertest: state machine of %s: %v", n.Name, err)
 	}
-	protocol := cluster.DefaultProtocol()
-	if c.options.Protocol != nil {
-		protocol = *c.options.Protocol
-	}
-	o := cluster.Options{
-		Cluster: "test", Member: n.Name, Members: c.members, Address: n.address, Client: n.client, DataDir: n.dir, Machine: machine,
-		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
-		Logger: c.options.Logger.Named(n.Name),
-	}
-	if n.joins {
-		o.Members = nil
-		for _, m := range c.members {
-			o.Join = append(o.Join, m.Address)
-		}
-	}
+	o := n.nodeOptions()
+	o.Machine = machine
 	if !c.options.Disk {
 		o.Journal, err = n.memory.Open(journal.Options{Failed: func(err error) { c.t.Errorf("journal of %s: %v", n.Name, err) }})
 		if err != nil {
@@ -263,6 +250,36 @@ func (n *Node) Start() {
 	}
 	if c.options.Serve {
 		n.serve(machine)
+	}
+}
+
+func (n *Node) nodeOptions() cluster.Options {
+	c := n.cluster
+	protocol := cluster.DefaultProtocol()
+	if c.options.Protocol != nil {
+		protocol = *c.options.Protocol
+	}
+	o := cluster.Options{
+		Cluster: "test", Member: n.Name, Members: c.members, Address: n.address, Client: n.client, DataDir: n.dir,
+		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
+		Logger: c.options.Logger.Named(n.Name),
+	}
+	if n.joins {
+		o.Members = nil
+		for _, m := range c.members {
+			o.Join = append(o.Join, m.Address)
+		}
+	}
+	return o
+}
+
+// Recover makes, of what a node that is down has on its disk, a cluster of its member
+// alone; see cluster.Recover. It needs Options.Disk.
+func (n *Node) Recover() {
+	n.cluster.t.Helper()
+	open := func(dir string) (cluster.StateMachine, error) { return n.cluster.options.Machine(n.Name, dir) }
+	if err := cluster.Recover(n.nodeOptions(), open, func(cluster.Remains) error { return nil }); err != nil {
+		n.cluster.t.Fatalf("clustertest: recover %s: %v", n.Name, err)
 	}
 }
 
@@ -345,7 +362,13 @@ const Patience = 60 * time.Second
 // printed when it never does.
 func (c *Cluster) Eventually(what string, holds func() error) {
 	c.t.Helper()
-	deadline := time.Now().Add(Patience)
+	c.EventuallyWithin(Patience, what, holds)
+}
+
+// EventuallyWithin is Eventually with a patience of its own.
+func (c *Cluster) EventuallyWithin(patience time.Duration, what string, holds func() error) {
+	c.t.Helper()
+	deadline := time.Now().Add(patience)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -354,7 +377,7 @@ func (c *Cluster) Eventually(what string, holds func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("clustertest: not %s after %s: %v", what, Patience, err)
+			c.t.Fatalf("clustertest: not %s after %s: %v", what, patience, err)
 		}
 		<-poll.C
 	}

@@ -48,7 +48,8 @@ func (g *Gateway) look() {
 
 func (g *Gateway) hasLeader() bool { return g.seen.Load().InOffice != "" }
 
-// clusterID is a cluster's number, from its name.
+// clusterID is a cluster's number, from its name; what it was restored or recovered from
+// changes it.
 func clusterID(name string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name)) // a hash takes all
@@ -59,7 +60,7 @@ func clusterID(name string) uint64 {
 func (g *Gateway) header(revision int64) *pb.ResponseHeader {
 	me, _ := g.options.Node.Configuration().Named(g.options.Member) // none before it is added
 	return &pb.ResponseHeader{
-		ClusterId: g.clusterID, MemberId: uint64(me.ID), Revision: revision,
+		ClusterId: g.clusterID ^ g.seen.Load().Configuration.Origin, MemberId: uint64(me.ID), Revision: revision,
 		RaftTerm: g.term.Load(), // what etcd calls the term
 	}
 }

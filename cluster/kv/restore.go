@@ -1,9 +1,7 @@
 package kv
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +16,6 @@ var ErrSnapshot = errors.New("kv: bad snapshot")
 // Restore replaces the state by a snapshot, on disk and durably, or leaves it as it
 // was. Queries that are running end on the state on which they began.
 func (s *Store) Restore(r io.Reader) error {
-	s.dropStage()
 	if err := s.failureSeen(); err != nil {
 		return fmt.Errorf("kv: restore: %w", err)
 	}
@@ -40,6 +37,7 @@ func (s *Store) Restore(r io.Reader) error {
 
 // switchTo makes db, which is whole and on disk, the one in use.
 func (s *Store) switchTo(db *database, name string) error {
+	s.dropStage()
 	s.mu.Lock()
 	old := s.db
 	if old == nil {
@@ -69,27 +67,15 @@ func (s *Store) switchTo(db *database, name string) error {
 func (s *Store) fill(db *database, r io.Reader) error {
 	sum := sha256.New()
 	in := io.TeeReader(r, sum)
-	header := make([]byte, len(snapshotMagic)+positionBytes)
-	if err := readFull(in, header, "header"); err != nil {
-		return err
-	}
-	if !bytes.HasPrefix(header, []byte(snapshotMagic)) {
-		return fmt.Errorf("%w: begins with %q, want %q", ErrSnapshot, header[:len(snapshotMagic)], snapshotMagic)
-	}
-	want, err := parsePosition(header[len(snapshotMagic):])
+	want, err := readHeader(in)
 	if err != nil {
 		return err
 	}
-	if err := fillFrames(db, in); err != nil {
+	if err := readFrames(in, db.fillFrame); err != nil {
 		return err
 	}
-	computed := sum.Sum(nil)
-	checksum := make([]byte, len(computed))
-	if err := readFull(r, checksum, "checksum"); err != nil {
+	if err := checkSum(r, sum); err != nil {
 		return err
-	}
-	if !bytes.Equal(checksum, computed) {
-		return fmt.Errorf("%w: checksum is %x, want %x", ErrSnapshot, computed[:8], checksum[:8])
 	}
 	if err := s.flush(db); err != nil {
 		return err
@@ -103,73 +89,12 @@ func (s *Store) fill(db *database, r io.Reader) error {
 	return nil
 }
 
-func fillFrames(db *database, in io.Reader) error {
-	var number [8]byte
-	var frame bytes.Buffer
-	entries := uint64(0)
-	for {
-		if err := readFull(in, number[:4], "length of a frame"); err != nil {
-			return err
-		}
-		length := int64(binary.BigEndian.Uint32(number[:4]))
-		if length == 0 {
-			break
-		}
-		if length > snapshotMaxFrame {
-			return fmt.Errorf("%w: frame of %d bytes", ErrSnapshot, length)
-		}
-		// Copied rather than allocated ahead: a damaged length costs no memory.
-		frame.Reset()
-		if n, err := io.CopyN(&frame, in, length); err != nil {
-			return fmt.Errorf("%w: frame ends after %d of %d bytes: %w", ErrSnapshot, n, length, err)
-		}
-		n, err := fillFrame(db, frame.Bytes())
-		if err != nil {
-			return err
-		}
-		entries += n
-	}
-	if err := readFull(in, number[:], "number of entries"); err != nil {
-		return err
-	}
-	if want := binary.BigEndian.Uint64(number[:]); entries != want {
-		return fmt.Errorf("%w: %d entries, want %d", ErrSnapshot, entries, want)
-	}
-	return nil
-}
-
-func fillFrame(db *database, frame []byte) (entries uint64, err error) {
+func (db *database) fillFrame(frame []byte) (entries uint64, err error) {
 	batch := db.NewBatch()
 	defer batch.Close()
-	for rest := frame; len(rest) > 0; entries++ {
-		var key, value []byte
-		var ok bool
-		if key, rest, ok = cutBytes(rest); !ok || len(key) == 0 {
-			return 0, fmt.Errorf("%w: entry %d of a frame is cut in its key", ErrSnapshot, entries)
-		}
-		if value, rest, ok = cutBytes(rest); !ok {
-			return 0, fmt.Errorf("%w: entry %d of a frame is cut in its value", ErrSnapshot, entries)
-		}
-		if err := batch.Set(key, value, nil); err != nil {
-			return 0, err
-		}
+	entries, err = readFrame(frame, func(key, value []byte) error { return batch.Set(key, value, nil) })
+	if err != nil {
+		return 0, err
 	}
 	return entries, batch.Commit(pebble.NoSync)
-}
-
-// cutBytes takes bytes off that follow their length.
-func cutBytes(b []byte) (taken, rest []byte, ok bool) {
-	length, n := binary.Uvarint(b)
-	if n <= 0 || length > uint64(len(b)-n) {
-		return nil, nil, false
-	}
-	end := n + int(length)
-	return b[n:end], b[end:], true
-}
-
-func readFull(r io.Reader, b []byte, what string) error {
-	if _, err := io.ReadFull(r, b); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrSnapshot, what, err)
-	}
-	return nil
 }

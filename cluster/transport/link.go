@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -239,6 +240,9 @@ func (l *link) connect(ctx context.Context, cancel func()) (remote.Remoting_Rece
 	limit := time.AfterFunc(l.t.options.Limits.Introduction, cancel)
 	defer limit.Stop()
 	defer context.AfterFunc(l.finish, cancel)()
+	if l.t.options.Cluster != nil {
+		ctx = metadata.NewOutgoingContext(ctx, l.t.options.Cluster().metadata())
+	}
 	stream, err := remote.NewRemotingClient(l.conn).Receive(ctx)
 	if err != nil {
 		return nil, err
@@ -252,6 +256,9 @@ func (l *link) connect(ctx context.Context, cancel func()) (remote.Remoting_Rece
 		return nil, err
 	}
 	m, err := stream.Recv()
+	if status.Code(err) == codes.FailedPrecondition && l.t.options.Foreign != nil {
+		l.t.options.Foreign(l.member, clusterOf(stream.Trailer()))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,11 @@ type Options struct {
 	// until SetPeers names it. It must not block.
 	Named func(address, name string) bool
 
+	// Cluster, if not nil, says of which cluster this node is at present, and Foreign is
+	// told of a peer that is of another one. Neither may block.
+	Cluster func() Cluster
+	Foreign func(peer string, other Cluster)
+
 	// TLS has a Certificate and, as RootCAs or ClientCAs, who must have signed the
 	// peers'. See LoadTLS. Versions, names and client authentication are seen to
 	// here. Nil is plaintext.

@@ -126,6 +126,9 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	if address == "" {
 		return nil, status.Error(codes.InvalidArgument, "transport: want a ConnectRequest with a ServerConnection")
 	}
+	if err := t.sameCluster(stream); err != nil {
+		return nil, err
+	}
 	l, ok := peers.byAddress[address]
 	if _, known := peers.byName[who.GetSystemId()]; !ok && !known {
 		blocked := &remote.ConnectResponse{Blocked: true, MemberId: strconv.FormatUint(peers.epoch, 10)}
@@ -151,6 +154,19 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 	return l, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{
 		ConnectResponse: &remote.ConnectResponse{MemberId: t.system.ID},
 	}})
+}
+
+// sameCluster refuses a peer of another cluster, and tells it which one this is.
+func (t *Transport) sameCluster(stream remote.Remoting_ReceiveServer) error {
+	if t.options.Cluster == nil {
+		return nil
+	}
+	here, there := t.options.Cluster(), callerOf(stream.Context())
+	if here.meets(there) {
+		return nil
+	}
+	stream.SetTrailer(here.metadata())
+	return status.Errorf(codes.FailedPrecondition, "transport: this is cluster %s, not %s", here, there)
 }
 
 // remoteOf is where a call comes from.

@@ -66,45 +66,54 @@ func (f *clientFlags) check() error {
 
 // do connects to the cluster and asks it something.
 func (f *clientFlags) do(c *cobra.Command, ask func(context.Context, *clientv3.Client) error) error {
-	if err := f.check(); err != nil {
-		return &usageError{c, err}
-	}
-	secure, err := f.tls.load()
+	client, err := f.connect(c)
 	if err != nil {
-		return &usageError{c, err}
+		return err
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 	defer cancel()
+	err = f.explain(ctx, ask(ctx, client))
+	return errors.Join(err, client.Close())
+}
+
+// connect makes a client of the cluster.
+func (f *clientFlags) connect(c *cobra.Command) (*clientv3.Client, error) {
+	if err := f.check(); err != nil {
+		return nil, &usageError{c, err}
+	}
+	secure, err := f.tls.load()
+	if err != nil {
+		return nil, &usageError{c, err}
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: f.endpoints, TLS: secure, Logger: zap.NewNop(),
 		MaxCallSendMsgSize: maxMessage, MaxCallRecvMsgSize: maxMessage,
 	})
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", strings.Join(f.endpoints, ","), err)
+		return nil, fmt.Errorf("connect to %s: %w", strings.Join(f.endpoints, ","), err)
 	}
-	err = f.explain(ctx, ask(ctx, client))
-	return errors.Join(err, client.Close())
+	return client, nil
 }
 
 // maxMessage is how long a message of the client may be; the node has a limit of
 // its own, and says so.
 const maxMessage = 64 << 20
 
-// readInput reads the standard input to its end, or until a signal.
-func readInput(c *cobra.Command) (string, error) {
+// readInput reads the standard input, until a signal.
+func readInput(c *cobra.Command, read func(io.Reader) ([]byte, error)) (string, error) {
 	type input struct {
 		text []byte
 		err  error
 	}
-	read := make(chan input, 1)
+	inputs := make(chan input, 1)
 	go func() { // nothing ends it but the input or the process
-		text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxMessage))
-		read <- input{text, err}
+		text, err := read(io.LimitReader(c.InOrStdin(), maxMessage))
+		inputs <- input{text, err}
 	}()
 	select {
 	case <-c.Context().Done():
 		return "", fmt.Errorf("%w: nothing was done", context.Cause(c.Context()))
-	case in := <-read:
+	case in := <-inputs:
 		if in.err != nil {
 			return "", fmt.Errorf("read the standard input: %w", in.err)
 		}

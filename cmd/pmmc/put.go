@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,7 +20,7 @@ func newPut() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			key, value := args[0], args[1]
 			if value == "-" {
-				text, err := readInput(c)
+				text, err := readInput(c, io.ReadAll)
 				if err != nil {
 					return err
 				}

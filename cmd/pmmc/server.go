@@ -41,7 +41,7 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
 		return nil, advise(err)
 	}
-	store, err := kv.Open(kv.Options{Dir: cluster.StateDir(c.Node.DataDir), Logger: log.Named("kv")})
+	store, err := openStore(cluster.StateDir(c.Node.DataDir), log)
 	if err != nil {
 		return nil, advise(err)
 	}
@@ -58,6 +58,11 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	}
 	log.Info("listening", "client", c.Listen.Client, "http", c.Listen.HTTP, "peer", c.Listen.Peer)
 	return s, nil
+}
+
+// openStore opens a member's key-value store.
+func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
+	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv")})
 }
 
 // checkFree tries addresses before anything is opened, so that a port that is taken

@@ -55,7 +55,7 @@ func newTxn() *cobra.Command {
 
 func (f *txnFlags) run(c *cobra.Command) error {
 	if len(f.when)+len(f.then)+len(f.other) == 0 {
-		text, err := readInput(c)
+		text, err := readInput(c, io.ReadAll)
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,11 @@ func TestUsage(t *testing.T) {
 		{"txn --if value(a) --then put_a_1", "want a condition"},
 		{"audit", "requires at least 1 arg(s)"},
 		{"audit not-there.trace", "no such file"},
+		{"snapshot svae x", `did you mean "save"`},
+		{"snapshot save", "accepts 1 arg(s)"},
+		{"snapshot save x --endpoints 127.0.0.1", "want host:port"},
+		{"snapshot restore x", `"config" not set`},
+		{"recover", `"config" not set`},
 		{"dev --shift-ports 65000", "want 1 to 65535"},
 		{"dev --log-level loud", "want one of trace"},
 		{"paper acceptr", `did you mean "acceptor"`},
@@ -53,7 +58,7 @@ func TestHelp(t *testing.T) {
 	for _, line := range []string{
 		"", "help", "node --help", "dev --help", "audit --help", "status --help", "get --help", "put --help", "del --help",
 		"txn --help", "config", "config validate --help", "paper", "paper leader --help", "version",
-		"completion bash",
+		"completion bash", "snapshot", "snapshot save --help", "snapshot status --help", "snapshot restore --help", "recover --help",
 	} {
 		out, err, code := pmmc(t, strings.Fields(line)...)
 		if code != exitDone || out == "" || err != "" {

@@ -40,7 +40,6 @@ func newAcceptor(self actors.Addr, e *epoch) *acceptor {
 
 // start begins a life with what was on disk.
 func (a *acceptor) start(known *store) {
-	known.forgotten = max(known.forgotten, a.epoch.First) // those below are of another epoch
 	a.known, a.ballot, a.forgotten = known, known.ballot, known.forgotten
 }
 
@@ -193,7 +192,7 @@ func (r *Referee) promises(a *acceptor, to actors.Addr, m *messages.P1B) {
 	}
 	mark, heard := c.heard[question{a.self, m.Slot}]
 	switch {
-	case !heard || actors.BallotOf(m.Ballot).Compare(c.ballot) < 0:
+	case !heard: // with a lower ballot it promises less, which is always safe (D10)
 		r.breaks("figures", fmt.Sprintf("%s answers a p1a that it did not receive", a.self))
 	case m.Forgotten < mark:
 		r.breaks("A3", fmt.Sprintf("%s says that it has forgotten below slot %d; it had, below %d, when it was asked", a.self, m.Forgotten, mark))

@@ -89,6 +89,16 @@ func (r *Referee) end(e *epoch) {
 	r.epochs = r.epochs[1:]
 	for _, a := range e.Acceptors() {
 		delete(r.acceptors, a)
+		delete(r.disks, a)
+	}
+	for _, a := range e.Leaders() {
+		delete(r.leaders, a)
+		delete(r.disks, a)
+	}
+	for addr, p := range r.roles {
+		if p.epoch == e {
+			delete(r.roles, addr) // a node may hear of the end later
+		}
 	}
 	for addr, c := range r.campaigns {
 		if c.epoch == e {
@@ -112,7 +122,7 @@ func (r *Referee) spawnsCommander(l *leader, child *role) {
 	if l.taking != nil {
 		l.taking.spawned[child.slot] = true
 	}
-	if of := r.epochAt(child.slot); of != l.epoch {
+	if of := r.epochAt(child.slot); of != nil && of != l.epoch {
 		r.breaks("S3", fmt.Sprintf("%s proposes for slot %d, which epoch %d governs", l.self, child.slot, of.Epoch))
 	}
 	s := r.slotAt(child.slot)

@@ -19,7 +19,15 @@ type store struct {
 	round     uint64
 }
 
-func newStore() *store { return &store{votes: make(map[uint64][]vote), forgotten: 1} }
+// newStore is what a role that never wrote anything has: slots below those of its epoch
+// are not its own.
+func newStore(of *epoch) *store {
+	s := &store{votes: make(map[uint64][]vote), forgotten: 1}
+	if of != nil {
+		s.forgotten = max(1, of.First)
+	}
+	return s
+}
 
 func (s *store) add(rec *messages.Record) {
 	switch k := rec.Kind.(type) {
@@ -57,7 +65,7 @@ type disk struct {
 func (r *Referee) diskOf(p *role) *disk {
 	d := r.disks[p.self]
 	if d == nil {
-		d = &disk{known: newStore(), ever: newStore(), whole: r.nodes[p.self.Member()].opened.Incarnation == 1}
+		d = &disk{known: newStore(p.epoch), ever: newStore(p.epoch), whole: r.nodes[p.self.Member()].opened.Incarnation == 1}
 		r.disks[p.self] = d
 	}
 	return d

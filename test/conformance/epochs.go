@@ -45,14 +45,14 @@ func (e *epoch) isMajority(set acceptorSet) bool { return set.size() >= e.majori
 func (e *epoch) keepers() int { return min((len(e.index)-1)/2+1, len(e.Replicas())) }
 
 // epochAt is the epoch of a slot, as far as it is known: that of the configuration
-// decided at or below s − WINDOW (S3).
+// decided at or below s − WINDOW (S3). It is nil for a slot of an epoch that is over.
 func (r *Referee) epochAt(slot uint64) *epoch {
-	for i := len(r.epochs) - 1; i > 0; i-- {
+	for i := len(r.epochs) - 1; i >= 0; i-- {
 		if r.epochs[i].First <= slot {
 			return r.epochs[i]
 		}
 	}
-	return r.epochs[0]
+	return nil
 }
 
 func (r *Referee) latest() *epoch { return r.epochs[len(r.epochs)-1] }
@@ -71,6 +71,9 @@ func (r *Referee) epochNumbered(number uint64) *epoch {
 func (r *Referee) configure(c actors.Configuration) {
 	e := &epoch{Configuration: c, index: make(map[actors.Addr]int), majority: len(c.Acceptors())/2 + 1}
 	r.epochs = append(r.epochs, e)
+	for _, m := range c.Members {
+		r.named[m.ID] = m.Name
+	}
 	for i, a := range c.Acceptors() {
 		e.index[a] = i
 		r.acceptors[a] = newAcceptor(a, e)

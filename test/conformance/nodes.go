@@ -56,7 +56,7 @@ func (r *Referee) onOpened(e actors.Event) {
 	r.counts.Starts++
 	r.sameDisk(e.Self, o) // it tells, too, whether the trace is whole
 	r.knows(o)
-	if o.Member != 0 && !r.isNamed(o.Member, string(e.Self)) {
+	if o.Member != 0 && r.named[o.Member] != string(e.Self) {
 		r.breaks("S11", fmt.Sprintf("%s is not the name of member %d", e.Self, o.Member))
 		return
 	}
@@ -67,16 +67,6 @@ func (r *Referee) onOpened(e actors.Event) {
 	}
 	r.nodes[string(e.Self)] = &node{opened: o, past: r.happened(fmt.Sprintf("was opened with disk %x, incarnation %d", o.Disk, o.Incarnation))}
 	r.openReplica(string(e.Self), o)
-}
-
-// isNamed tells whether a member of some epoch has a name.
-func (r *Referee) isNamed(id uint32, name string) bool {
-	for _, e := range r.epochs {
-		if m, ok := e.Member(id); ok && m.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // sameDisk judges S11 when a process begins.
@@ -100,6 +90,12 @@ func (r *Referee) sameDisk(self actors.Addr, o *messages.Opened) {
 
 // roleOf finds the role of an event, or begins its life.
 func (r *Referee) roleOf(e actors.Event) *role {
+	if r.isOver(e.Self) {
+		if e.Kind == actors.Sent {
+			r.wire.say(e.Peer, e.Message)
+		}
+		return nil
+	}
 	p := r.roles[e.Self]
 	begins := e.Kind == actors.Restored || e.Kind == actors.Started
 	state := e.Kind == actors.Executed || e.Kind == actors.Installed // the state does not know the life
@@ -115,13 +111,25 @@ func (r *Referee) roleOf(e actors.Event) *role {
 	case p != nil && p.life > e.Life:
 		r.breaks("trace", fmt.Sprintf("%s begins life %d after %d", e.Self, e.Life, p.life))
 	}
-	p = &role{self: e.Self, life: e.Life, restored: newStore()}
+	p = &role{self: e.Self, life: e.Life}
 	if why := r.place(p); why != "" {
 		r.breaks("trace", fmt.Sprintf("%s begins a life: %s", e.Self, why))
 		return nil
 	}
+	p.restored = newStore(p.epoch)
 	r.roles[e.Self] = p
 	return p
+}
+
+// isOver tells whether a role is of an epoch that is over: what it does matters to
+// nobody any more.
+func (r *Referee) isOver(a actors.Addr) bool {
+	if len(r.epochs) == 0 || r.epochs[0].Epoch == 1 {
+		return false
+	}
+	var number uint64
+	n, _ := fmt.Sscanf(a.Path(), "epoch-%d/", &number)
+	return n == 1 && number < r.epochs[0].Epoch
 }
 
 // place finds where in the tree of its node a role stands; it returns what is wrong.

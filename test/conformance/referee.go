@@ -53,8 +53,9 @@ type Referee struct {
 	at      place
 	breach  *Breach
 
-	whole  bool     // the trace begins with the cluster
-	epochs []*epoch // that are not over, and those before, in order
+	whole  bool              // the trace begins with the cluster
+	epochs []*epoch          // that are not over, in order
+	named  map[uint32]string // members, ever
 
 	nodes      map[string]*node
 	roles      map[actors.Addr]*role
@@ -79,7 +80,7 @@ func New(o Options) *Referee {
 		o.Name = func(n uint64) string { return fmt.Sprintf("event %d", n) }
 	}
 	return &Referee{
-		options: o, whole: true, floor: 1, next: 1,
+		options: o, whole: true, floor: 1, next: 1, named: make(map[uint32]string),
 		nodes: make(map[string]*node), roles: make(map[actors.Addr]*role),
 		disks: make(map[actors.Addr]*disk), acceptors: make(map[actors.Addr]*acceptor),
 		leaders: make(map[actors.Addr]*leader), campaigns: make(map[actors.Addr]*campaign),

@@ -79,7 +79,7 @@ func TestATraceThatBeginsLater(t *testing.T) {
 		for _, n := range w.Nodes {
 			n.Start()
 		}
-		w.Run(3 * time.Second)
+		w.Run(12 * time.Second)
 	}
 	start()
 	for _, n := range w.Nodes {

@@ -61,6 +61,9 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 	switch m := m.(type) {
 	case *messages.Propose:
 		of := r.epochAt(m.Slot)
+		if of == nil {
+			return // of long ago
+		}
 		if m.Slot >= rep.slotOut+of.Window {
 			r.breaks("S4", fmt.Sprintf("%s proposes for slot %d at slot_out %d, with a WINDOW of %d", rep.self, m.Slot, rep.slotOut, of.Window))
 		}
@@ -86,7 +89,7 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 	case *messages.ReadReady:
 		r.saysReady(rep, m)
 	case *messages.SnapshotChunk:
-		if m.Slot >= rep.slotOut {
+		if !m.Gone && m.Slot >= rep.slotOut {
 			r.breaks("R2", fmt.Sprintf("%s gives a snapshot of slot %d at slot_out %d", rep.self, m.Slot, rep.slotOut))
 		}
 	case *messages.Request, *messages.CatchUp, *messages.SnapshotRequest, *messages.Configured:
@@ -116,7 +119,7 @@ func (r *Referee) onState(p *role, m proto.Message) {
 		r.executes(rep, m)
 	case *messages.Installed:
 		chunk, ok := p.turn.(*messages.SnapshotChunk)
-		if !ok || chunk.Slot+1 != m.Executed || !chunk.Last {
+		if !ok || chunk.Slot+1 != m.Executed {
 			r.breaks("R2", fmt.Sprintf("%s installs a snapshot below slot %d that it did not receive", p.self, m.Executed))
 		}
 		if m.Executed < rep.slotOut {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
 )
@@ -177,4 +178,48 @@ func TestIdentity(t *testing.T) {
 	}
 	_, err = start("test", "gamma", dir)
 	refused("a directory without an identity", err, "no identity.json")
+}
+
+// TestGrowsAfterALostMajority: what one of three has is the beginning of a new cluster,
+// to which members are added; the old ones have no part in it.
+func TestGrowsAfterALostMajority(t *testing.T) {
+	c := clustertest.NewWith(t, 3, clustertest.Options{Disk: true})
+	acked, stop := load(t, c, 6)
+	c.Eventually("loaded", moreThan(acked, 200))
+	ops := stop()
+	c.WaitAgreement()
+	for _, n := range c.Nodes() {
+		n.Kill()
+	}
+	beta := c.Node("beta")
+	beta.Recover()
+	beta.Start()
+	c.WaitReady()
+	more, stopMore := loadNamed(t, c, 6, "alone-")
+	c.Eventually("at work alone", moreThan(more, 50))
+	delta := c.Join("delta")
+	learner := delta.Member(4)
+	learner.Leader, learner.Acceptor = false, false
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, learner), nil })
+	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) {
+		return with(latest, delta.Member(4)), nil
+	})
+	before := more.Load()
+	c.Eventually("at work with two", moreThan(more, before+50))
+	check(t, c, append(ops, stopMore()...))
+
+	alpha := c.Node("alpha")
+	alpha.Start()
+	c.Eventually("refused", func() error {
+		if refused := beta.Status().Transport.Refused; len(refused) == 0 {
+			return errors.New("nobody was")
+		}
+		return nil
+	})
+	if s := alpha.Status(); s.Transport.Peers["beta"].Connected || s.InOffice != "" {
+		t.Errorf("an old member takes part: %+v", s)
+	}
+	alpha.Kill()
+	delta.Restart()
+	c.WaitReady()
 }

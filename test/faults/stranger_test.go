@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/cluster"
@@ -115,6 +116,7 @@ func sendBatch(t *testing.T, address, as string, batch *remote.MessageBatch) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "pmmc-cluster-bin", "test")
 	stream, err := remote.NewRemotingClient(conn).Receive(ctx)
 	if err != nil {
 		return // refused: as it should be with TLS

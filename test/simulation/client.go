@@ -1,8 +1,6 @@
 package simulation
 
 import (
-	"bytes"
-	"encoding/gob"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,164 +12,33 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// State is a state machine that remembers the names of the commands it executed.
-type State struct {
-	node   *Node
-	Out    uint64
-	Log    []string
-	Saved  map[string]*messages.SessionRecord
-	Epochs []*messages.Configuration
-	staged []string
-	ran    map[string]bool // what is in Log
-}
-
-// NewState returns an empty state.
-func NewState(n *Node) *State {
-	return &State{node: n, Out: 1, Saved: make(map[string]*messages.SessionRecord), ran: make(map[string]bool)}
-}
-
-type frozen struct {
-	Out   uint64
-	Log   []string
-	Saved [][]byte
-}
-
-func (s *State) save() []byte {
-	f := frozen{Out: s.Out, Log: s.Log}
-	for _, k := range slices.Sorted(maps.Keys(s.Saved)) {
-		b, err := proto.Marshal(s.Saved[k])
-		if err != nil {
-			panic(err)
-		}
-		f.Saved = append(f.Saved, b)
-	}
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(f); err != nil {
-		panic(err)
-	}
-	return buf.Bytes()
-}
-
-func (s *State) load(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	var f frozen
-	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&f); err != nil {
-		panic(err)
-	}
-	s.Out, s.Log = f.Out, f.Log
-	clear(s.Saved)
-	clear(s.ran)
-	for _, op := range s.Log {
-		s.ran[op] = true
-	}
-	for _, b := range f.Saved {
-		rec := &messages.SessionRecord{}
-		if err := proto.Unmarshal(b, rec); err != nil {
-			panic(err)
-		}
-		s.Saved[keyOf(rec)] = rec
-	}
-}
-
-func keyOf(r *messages.SessionRecord) string { return fmt.Sprintf("%d/%020d", r.Client, r.Slot) }
-
-// SlotOut is the first slot not executed.
-func (s *State) SlotOut() uint64 { return s.Out }
-
-// Configurations lists what was committed.
-func (s *State) Configurations() []*messages.Configuration { return s.Epochs }
-
-// Sessions lists the saved records.
-func (s *State) Sessions() []*messages.SessionRecord {
-	var all []*messages.SessionRecord
-	for _, k := range slices.Sorted(maps.Keys(s.Saved)) {
-		all = append(all, proto.Clone(s.Saved[k]).(*messages.SessionRecord))
-	}
-	return all
-}
-
-// Execute notes the operations and answers each with its place in the log.
-func (s *State) Execute(slot uint64, operations [][]byte) [][]byte {
-	var results [][]byte
-	for _, op := range operations {
-		s.staged = append(s.staged, string(op))
-		results = append(results, fmt.Append(nil, len(s.Log)+len(s.staged)))
-	}
-	return results
-}
-
-// Commit makes the slot part of the state.
-func (s *State) Commit(slot uint64, c actors.Changes) {
-	if slot != s.Out {
-		s.node.world.broken("R2: %s executes slot %d after %d", s.node.member.Name, slot, s.Out-1)
-	}
-	s.Log = append(s.Log, s.staged...)
-	for _, op := range s.staged {
-		s.ran[op] = true
-	}
-	s.staged = nil
-	for _, r := range c.Drop {
-		delete(s.Saved, keyOf(r))
-	}
-	for _, r := range c.Put {
-		s.Saved[keyOf(r)] = proto.Clone(r).(*messages.SessionRecord)
-	}
-	if c.Configurations != nil {
-		s.Epochs = c.Configurations
-	}
-	s.Out = slot + 1
-}
-
-// Snapshot freezes the state.
-func (s *State) Snapshot() actors.SnapshotReader {
-	s.node.world.Counts["snapshot"]++
-	return &reader{bytes.NewReader(s.save())}
-}
-
-// Restore begins to take a snapshot.
-func (s *State) Restore() actors.SnapshotWriter { return &writer{state: s} }
-
-type reader struct{ *bytes.Reader }
-
-func (r *reader) Next(n int) ([]byte, bool, error) {
-	b := make([]byte, min(n, r.Len()))
-	_, err := r.Read(b)
-	return b, r.Len() == 0, err
-}
-func (r *reader) Close() {}
-
-type writer struct {
-	state *State
-	bytes.Buffer
-}
-
-func (w *writer) Write(b []byte) error { _, err := w.Buffer.Write(b); return err }
-func (w *writer) Close()               {}
-func (w *writer) Finish() error {
-	w.state.load(w.Bytes())
-	w.state.node.world.Counts["restored"]++
-	return nil
-}
-
-// Client writes and reads at the side of one node, one command at a time for each
-// of its threads, and checks what it is told.
+// Client writes and reads at the side of one node, a few commands at a time, and
+// checks what it is told. It dies with its node.
 type Client struct {
 	node     *Node
 	stopped  bool
 	sequence uint64
-	open     map[uint64]*messages.Command
-	reads    map[uint64]int // by number: how many acknowledged commands must be seen
+	open     map[uint64]*attempt
+	reads    map[uint64]*attempt
 	read     uint64
 }
 
+// attempt is an operation that has no answer yet.
+type attempt struct {
+	command *messages.Command // nil for a read
+	acked   int               // how many commands were acknowledged to anybody before it
+	record  *record
+}
+
+// threads is how many writes a client has open.
+const threads = 3
+
 func newClient(n *Node) *Client {
-	c := &Client{node: n, open: make(map[uint64]*messages.Command), reads: make(map[uint64]int)}
+	c := &Client{node: n, open: make(map[uint64]*attempt), reads: make(map[uint64]*attempt)}
 	if n.Client != nil {
 		c.stopped = n.Client.stopped
 	}
-	for range 3 {
+	for range threads {
 		c.write()
 	}
 	c.readAgain()
@@ -179,46 +46,75 @@ func newClient(n *Node) *Client {
 	return c
 }
 
-func (c *Client) abandon() { c.open, c.reads = nil, nil }
+func (c *Client) abandon() {
+	c.open, c.reads, c.stopped = nil, nil, c.stopped || !c.node.up && c.node.member().ID == 0
+}
 
 // Stop makes the client begin nothing more.
 func (c *Client) Stop() { c.stopped = true }
 
+// waits tells whether something has no answer.
+func (c *Client) waits() bool { return len(c.open)+len(c.reads) > 0 }
+
+// later does something if the client still lives then.
+func (c *Client) later(d time.Duration, do func()) {
+	c.node.world.at(d, func() {
+		if c.node.up && c.node.Client == c {
+			do()
+		}
+	})
+}
+
 func (c *Client) write() {
-	if c.stopped {
+	me := c.node.member()
+	switch {
+	case c.stopped:
+		return
+	case !me.Replica:
+		c.later(2*tick, c.write)
 		return
 	}
 	c.sequence++
-	cmd := &messages.Command{
-		Client: c.node.member.ID, Incarnation: uint64(c.node.life), Sequence: c.sequence,
-		Operation: fmt.Appendf(nil, "%s/%d/%d", c.node.member.Name, c.node.life, c.sequence),
-	}
-	c.open[c.sequence] = cmd
+	name := fmt.Sprintf("%s/%d/%d", c.node.name, c.node.life, c.sequence)
+	c.propose(&messages.Command{Operation: []byte(name)}, c.node.world.history.begin(name))
+}
+
+// propose asks for a command.
+func (c *Client) propose(cmd *messages.Command, r *record) {
+	cmd.Client, cmd.Incarnation, cmd.Sequence = c.node.member().ID, uint64(c.node.life), c.sequence
+	c.open[c.sequence] = &attempt{command: cmd, record: r}
 	cmd.Settled = slices.Min(slices.Collect(maps.Keys(c.open)))
 	c.send(&messages.Request{Commands: []*messages.Command{cmd}})
 }
 
+// reconfigure asks for a configuration.
+func (c *Client) reconfigure(next actors.Configuration) {
+	c.sequence++
+	c.propose(&messages.Command{Configuration: next.Proto()}, nil)
+}
+
 func (c *Client) readAgain() {
-	if c.stopped {
+	switch {
+	case c.stopped:
+		return
+	case !c.node.member().Replica:
+		c.later(2*tick, c.readAgain)
 		return
 	}
 	c.read++
-	c.reads[c.read] = len(c.node.world.ackedOps)
+	c.reads[c.read] = &attempt{acked: len(c.node.world.ackedOps), record: c.node.world.history.begin("")}
 	c.send(&messages.Read{Number: c.read})
 }
 
 func (c *Client) send(m proto.Message) {
-	c.node.world.deliver(c.node.member.Name, actors.ReplicaAddr(c.node.member.Name), m)
+	c.node.world.deliver(c.node.name, actors.ReplicaAddr(c.node.name), m)
 }
 
+// tick asks again for what has no answer.
 func (c *Client) tick() {
-	life := c.node.life
-	c.node.world.at(300*time.Millisecond, func() {
-		if !c.node.up || c.node.life != life {
-			return
-		}
+	c.later(6*tick, func() {
 		for _, seq := range slices.Sorted(maps.Keys(c.open)) {
-			c.send(&messages.Request{From: c.node.member.Name, Commands: []*messages.Command{c.open[seq]}, Again: true})
+			c.send(&messages.Request{From: c.node.name, Commands: []*messages.Command{c.open[seq].command}, Again: true})
 		}
 		if len(c.reads) > 0 {
 			c.send(&messages.Read{Number: c.read})
@@ -228,44 +124,52 @@ func (c *Client) tick() {
 }
 
 func (c *Client) receive(m proto.Message) {
-	w := c.node.world
 	switch m := m.(type) {
 	case *messages.Response:
 		for _, a := range m.Answers {
-			cmd, ok := c.open[a.Sequence]
-			if !ok {
-				continue
-			}
-			if a.Refused {
-				w.broken("S6: %s was refused in its own session", cmd.Operation)
-			}
-			delete(c.open, a.Sequence)
-			w.ackedOps = append(w.ackedOps, string(cmd.Operation))
-			w.Counts["acked"]++
-			w.at(w.draw(20*time.Millisecond), func() {
-				if c.node.up && c.node.Client == c {
-					c.write()
-				}
-			})
+			c.answered(a)
 		}
 	case *messages.ReadReady:
 		for _, number := range slices.Sorted(maps.Keys(c.reads)) {
-			if number > m.Number {
-				continue
+			if number <= m.Number {
+				c.looks(number)
 			}
-			for _, must := range w.ackedOps[:c.reads[number]] {
-				if !c.node.state.ran[must] {
-					w.broken("S8: a read at %s misses %s, acknowledged before it came", c.node.member.Name, must)
-					return
-				}
-			}
-			w.Counts["read"]++
-			delete(c.reads, number)
-			w.at(w.draw(50*time.Millisecond), func() {
-				if c.node.up && c.node.Client == c {
-					c.readAgain()
-				}
-			})
 		}
 	}
+}
+
+func (c *Client) answered(a *messages.Answer) {
+	w, open := c.node.world, c.open[a.Sequence]
+	if open == nil {
+		return
+	}
+	delete(c.open, a.Sequence)
+	cmd := open.command
+	switch {
+	case a.Refused:
+		w.broken("S6: %s was refused in its own session", cmd)
+	case cmd.Configuration != nil && len(a.Result) == 0:
+		w.Counts["reconfiguration"]++
+		w.tell("epoch %d is decided", cmd.Configuration.Epoch)
+	case cmd.Configuration == nil:
+		w.ackedOps = append(w.ackedOps, string(cmd.Operation))
+		w.history.end(open.record, string(a.Result))
+		w.Counts["acked"]++
+		c.later(w.draw(2*tick), c.write)
+	}
+}
+
+// looks reads the state: it must hold what was acknowledged before the read began.
+func (c *Client) looks(number uint64) {
+	w, read := c.node.world, c.reads[number]
+	for _, must := range w.ackedOps[:read.acked] {
+		if !c.node.state.ran[must] {
+			w.broken("S8: a read at %s misses %s, acknowledged before it came", c.node.name, must)
+			return
+		}
+	}
+	w.history.end(read.record, fmt.Sprint(len(c.node.state.Log)))
+	w.Counts["read"]++
+	delete(c.reads, number)
+	c.later(w.draw(4*tick), c.readAgain)
 }

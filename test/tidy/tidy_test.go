@@ -46,9 +46,10 @@ var mayNotImport = map[string][]string{
 
 const module = "github.com/pmmc-go/pmmc"
 
-// referee is the one part of /test that is more than tests: `pmmc audit` has it judge
-// the traces of live clusters. It sees no package testing.
-const referee = module + "/test/conformance"
+// offered are the parts of /test that are more than tests: `pmmc audit` has the referee
+// judge the traces of live clusters, and `pmmc sim` replays seeds. They see no package
+// testing.
+var offered = []string{module + "/test/conformance", module + "/test/simulation"}
 
 type source struct {
 	path string
@@ -109,7 +110,7 @@ func TestImports(t *testing.T) {
 			}
 			for folder, banned := range mayNotImport {
 				for _, b := range banned {
-					if folder == "cmd" && path == referee {
+					if folder == "cmd" && slices.Contains(offered, path) {
 						continue
 					}
 					if strings.HasPrefix(s.path, folder+"/") && !s.isTest() && strings.HasPrefix(path, module+b) {

@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/journal"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// text is a state machine that appends what it is given.
+type text struct{ s string }
+
+func (m *text) Apply(_ uint64, operations [][]byte) (results [][]byte) {
+	for _, op := range operations {
+		m.s += string(op)
+		results = append(results, op)
+	}
+	return results
+}
+func (m *text) Query([]byte) ([]byte, error)   { return []byte(m.s), nil }
+func (m *text) Snapshot() (io.WriterTo, error) { return strings.NewReader(m.s), nil }
+func (m *text) Restore(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	m.s = string(b)
+	return err
+}
+
+func openText(string) (StateMachine, error) { return new(text), nil }
+
+// optionsOf are those of a member of a cluster of three.
+func optionsOf(dir, member string) Options {
+	o := Options{Cluster: "test", Member: member, DataDir: dir, Protocol: DefaultProtocol()}
+	for i, name := range []string{"alpha", "beta", "gamma"} {
+		o.Members = append(o.Members, Member{
+			ID: uint32(i + 1), Name: name, Address: fmt.Sprint(name, ":1"), Replica: true, Leader: true, Acceptor: true,
+		})
+	}
+	return o
+}
+
+// left writes a data directory in which slots are executed and, behind them, others
+// accepted, each with the letter of its slot, under a ballot.
+func left(t *testing.T, executed uint64, accepted map[uint64]*messages.Ballot) Options {
+	t.Helper()
+	o := optionsOf(t.TempDir(), "beta")
+	if _, err := openIdentity(o.DataDir, o.Cluster, 2, "beta"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := o.openState(openText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run []*messages.PValue
+	for slot := range executed {
+		run = append(run, accept(slot+1, nil))
+	}
+	actors.Adopt(actors.ReplicaOptions{ID: 2, Configuration: o.configuration(), State: s}, run)
+	if _, err := s.machine.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, journalDir), Failed: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for slot, ballot := range accepted {
+		for round := range ballot.Round { // earlier ones came first
+			v := accept(slot, &messages.Ballot{Round: round + 1, Leader: ballot.Leader})
+			j.Append(&messages.Record{Owner: "epoch-1/acceptor", Kind: &messages.Record_Pvalue{Pvalue: v}}, nil)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// accept is a pvalue whose only command appends the slot's letter and the ballot's round.
+func accept(slot uint64, ballot *messages.Ballot) *messages.PValue {
+	op := fmt.Sprintf("%c%d ", 'a'+slot-1, ballot.GetRound())
+	decree, err := proto.Marshal(&messages.Decree{Commands: []*messages.Command{
+		{Client: 1, Incarnation: 7, Sequence: slot, Operation: []byte(op)},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return &messages.PValue{Slot: slot, Ballot: ballot, Decree: decree}
+}
+
+func yes(Remains) error { return nil }
+
+// TestRecoverAdopts: what was accepted without a gap is executed, under its highest
+// ballot; what is behind a gap is dropped; the new cluster has this member alone, an
+// origin, a disk and an epoch of its own, and begins above all slots.
+func TestRecoverAdopts(t *testing.T) {
+	o := left(t, 2, map[uint64]*messages.Ballot{
+		3: {Round: 2, Leader: 1}, 4: {Round: 1, Leader: 3}, 7: {Round: 1, Leader: 3},
+	})
+	before, err := readIdentity(o.DataDir, "test", 2, "beta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("not now")
+	var seen Remains
+	if err := Recover(o, openText, func(r Remains) error { seen = r; return refused }); !errors.Is(err, refused) {
+		t.Fatalf("after a refusal: %v", err)
+	}
+	if seen.Executed != 3 || seen.Adoptable != 5 || seen.Beyond != 1 || seen.Configuration.Epoch != 1 {
+		t.Errorf("it found %+v", seen)
+	}
+	for epoch := uint64(2); epoch < 4; epoch++ { // the second time there is nothing to adopt
+		if err := Recover(o, openText, yes); err != nil {
+			t.Fatal(err)
+		}
+		after, err := readIdentity(o.DataDir, "test", 2, "beta")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := o.openState(openText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := s.Configurations()
+		got, _ := s.machine.Query(nil)
+		if string(got) != "a0 b0 c2 d1 " || len(all) != 1 || len(s.Sessions()) == 0 {
+			t.Fatalf("state %q, configurations %v", got, all)
+		}
+		c := actors.ConfigurationOf(all[0])
+		if c.Epoch != epoch || c.First != s.SlotOut() || c.First < 8 || c.LastID != 3 || len(c.Members) != 1 || c.Members[0].Name != "beta" || c.Origin == 0 {
+			t.Errorf("configuration %+v, slot_out %d", c, s.SlotOut())
+		}
+		if after.Disk == before.Disk || after.Member != 2 || len(after.Configurations) != 1 || !proto.Equal(after.Configurations[0], all[0]) {
+			t.Errorf("identity %v", after)
+		}
+	}
+}
+
+// TestRestoreBegins: a member of a new cluster begins at the same slot and with the same
+// origin whichever member it is, and above all sessions; with another file, name, or
+// members the origin is another one.
+func TestRestoreBegins(t *testing.T) {
+	old := left(t, 3, nil)
+	s, err := old.openState(openText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := s.machine.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if _, err := snapshot.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	restored := func(o Options, hash string) actors.Configuration {
+		t.Helper()
+		if err := Restore(o, openText, bytes.NewReader(file.Bytes()), []byte(hash)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := o.openState(openText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := openIdentity(o.DataDir, o.Cluster, o.configuration().Members[0].ID, o.Member)
+		if err != nil || id.Incarnation != 8 {
+			t.Errorf("incarnation %d after a session of the seventh, %v", id.GetIncarnation(), err)
+		}
+		c := actors.ConfigurationOf(s.Configurations()[0])
+		if c.Epoch != 1 || c.First != 5 || s.SlotOut() != 5 {
+			t.Errorf("configuration %+v, slot_out %d", c, s.SlotOut())
+		}
+		return c
+	}
+	alpha := optionsOf(t.TempDir(), "alpha")
+	origin := restored(alpha, "x").Origin
+	if err := Restore(alpha, openText, bytes.NewReader(file.Bytes()), nil); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("over what is there: %v", err)
+	}
+	renamed := optionsOf(t.TempDir(), "alpha")
+	renamed.Cluster = "other"
+	fewer := optionsOf(t.TempDir(), "alpha")
+	fewer.Members = fewer.Members[:2]
+	for what, other := range map[string]uint64{
+		"another file":  restored(optionsOf(t.TempDir(), "alpha"), "y").Origin,
+		"another name":  restored(renamed, "x").Origin,
+		"other members": restored(fewer, "x").Origin,
+	} {
+		if other == origin || other == 0 {
+			t.Errorf("%s: origin %x", what, other)
+		}
+	}
+	if same := restored(optionsOf(t.TempDir(), "alpha"), "x").Origin; same != origin {
+		t.Errorf("origin %x, then %x", origin, same)
+	}
+
+	cut := optionsOf(t.TempDir(), "alpha")
+	if err := Restore(cut, openText, bytes.NewReader(file.Bytes()[:5]), nil); err == nil {
+		t.Error("half a snapshot was restored")
+	}
+	if _, err := openIdentity(cut.DataDir, "test", 1, "alpha"); err == nil || !strings.Contains(err.Error(), "did not end") {
+		t.Errorf("a node starts on half a restore: %v", err)
+	}
+}

@@ -1,0 +1,91 @@
+package simulation
+
+import (
+	"slices"
+
+	"github.com/pmmc-go/pmmc/actors"
+)
+
+// trouble does something to the cluster.
+func (w *World) trouble() {
+	n := w.Nodes[w.rng.IntN(len(w.Nodes))]
+	switch w.rng.IntN(12) {
+	case 0, 1:
+		if n.up {
+			n.Crash()
+		}
+	case 2, 3, 4:
+		if !n.up {
+			n.restart()
+		}
+	case 5, 6:
+		w.breakLinks()
+	case 7:
+		w.Heal()
+		w.tell("links: all up")
+	case 8:
+		if w.rng.IntN(3) == 0 {
+			w.crashAll()
+		}
+	case 9:
+		n.slow = w.draw(2 * tick)
+		w.tell("%s is slow by %v", n.name, n.slow)
+	case 10, 11:
+		w.reconfigure()
+	}
+}
+
+func (n *Node) restart() {
+	n.world.tell("%s starts", n.name)
+	n.world.Counts["start"]++
+	n.Start()
+}
+
+// crashAll is a power cut.
+func (w *World) crashAll() {
+	w.tell("the power goes")
+	w.Counts["power cut"]++
+	for _, n := range w.Nodes {
+		if n.up {
+			n.Crash()
+		}
+	}
+	for _, n := range w.Nodes {
+		n.restart()
+	}
+}
+
+// reconfigure has some client ask for another configuration, made of the one that its
+// node knows: a member is added, removed, or plays other roles.
+func (w *World) reconfigure() {
+	n := w.Nodes[w.rng.IntN(len(w.Nodes))]
+	if w.Spare == 0 || !n.up || !n.member().Replica || n.Client.stopped {
+		return
+	}
+	next := n.latest()
+	next.Epoch++
+	next.Members = slices.Clone(next.Members)
+	if i := w.rng.IntN(len(w.Nodes)); !w.add(&next, w.Nodes[i].name) {
+		i = slices.IndexFunc(next.Members, func(m actors.Member) bool { return m.Name == w.Nodes[i].name })
+		switch w.rng.IntN(3) {
+		case 0:
+			next.Members[i].Acceptor = !next.Members[i].Acceptor
+		default:
+			next.Members = slices.Delete(next.Members, i, i+1)
+		}
+	}
+	if len(next.Acceptors()) >= 3 && len(next.Replicas()) >= 3 && next.Follows(n.latest()) == nil {
+		w.tell("%s asks for epoch %d", n.name, next.Epoch)
+		n.Client.reconfigure(next)
+	}
+}
+
+// add adds a node as a member, unless it is one. A node that was removed comes back as
+// another member, on another disk.
+func (w *World) add(c *actors.Configuration, name string) bool {
+	if _, ok := c.Named(name); ok {
+		return false
+	}
+	c.Members = append(c.Members, fullMember(c.LastID+1, name))
+	return true
+}

@@ -1,0 +1,247 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// Node is one member: a disk, a state, a clock, and the roles that live on it.
+type Node struct {
+	Client *Client
+
+	world  *World
+	name   string
+	up     bool
+	life   int                    // counts its starts
+	epochs []actors.Configuration // in force, as far as it was told; on its disk
+	roles  map[actors.Addr]*process
+	disk   []*messages.Record // on disk
+	dirty  []dirty            // written, not synced
+	state  *State
+	saved  []byte        // the state as it was last flushed
+	rate   float64       // of its clock
+	slow   time.Duration // that everything takes longer to reach it
+}
+
+// tick is that of the roles, by which all else is measured.
+const tick = 200 * time.Millisecond
+
+type dirty struct {
+	rec *messages.Record
+	by  *process
+}
+
+// latest is the last configuration that the node knows of.
+func (n *Node) latest() (c actors.Configuration) {
+	if len(n.epochs) > 0 {
+		c = n.epochs[len(n.epochs)-1]
+	}
+	return c
+}
+
+// member is the node as the last configuration that has it says.
+func (n *Node) member() (m actors.Member) {
+	for _, c := range n.epochs {
+		if me, ok := c.Named(n.name); ok {
+			m = me
+		}
+	}
+	return m
+}
+
+// Start starts a node on what its disk holds.
+func (n *Node) Start() {
+	n.up, n.life = true, n.life+1
+	n.roles = make(map[actors.Addr]*process)
+	n.state = NewState(n)
+	n.state.load(n.saved)
+	n.observeOpened()
+	n.run(0)
+	n.Client = newClient(n)
+	n.flushLater()
+}
+
+func (n *Node) observeOpened() {
+	o := &messages.Opened{
+		Cluster: "simulation", Member: n.member().ID, Disk: uint64(slices.Index(n.world.Nodes, n) + 1),
+		Incarnation: uint64(n.life), Executed: n.state.Out,
+	}
+	for _, c := range n.epochs {
+		o.Configurations = append(o.Configurations, c.Proto())
+	}
+	n.world.observe(actors.Event{Kind: actors.Opened, Self: actors.Addr(n.name), Message: o})
+}
+
+// run starts what the configurations give to the node and does not live yet; heir is
+// the member whose leader runs at once.
+func (n *Node) run(heir uint32) {
+	replica := false
+	for i, c := range n.epochs {
+		me, ok := c.Named(n.name)
+		if !ok {
+			continue
+		}
+		replica = replica || me.Replica
+		if me.Acceptor && n.roles[actors.AcceptorAddr(n.name, c.Epoch)] == nil {
+			n.start(actors.AcceptorAddr(n.name, c.Epoch), func() actors.Role { return n.newAcceptor(c) })
+		}
+		if me.Leader && n.roles[actors.LeaderAddr(n.name, c.Epoch)] == nil {
+			eager := i > 0 && heir == me.ID
+			n.start(actors.LeaderAddr(n.name, c.Epoch), func() actors.Role { return n.newLeader(c, me.ID, eager) })
+		}
+	}
+	if replica && n.roles[actors.ReplicaAddr(n.name)] == nil {
+		n.start(actors.ReplicaAddr(n.name), n.newReplica)
+	}
+}
+
+// configured is the node's steward: it runs what is in force.
+func (n *Node) configured(m *messages.Configured) {
+	var next []actors.Configuration
+	for _, c := range m.Configurations {
+		next = append(next, actors.ConfigurationOf(c))
+	}
+	last, known := next[len(next)-1].Epoch, n.latest().Epoch
+	if last < known || last == known && next[0].Epoch <= n.epochs[0].Epoch {
+		return
+	}
+	if _, added := next[len(next)-1].Named(n.name); known == 0 && !added {
+		return
+	}
+	old := n.epochs
+	n.epochs = next
+	for _, c := range old {
+		if c.Epoch < next[0].Epoch {
+			n.endEpoch(c.Epoch)
+		}
+	}
+	n.world.Counts["epoch"]++
+	if n.member().ID == 0 {
+		n.world.tell("%s was removed", n.name)
+		n.world.Counts["removed"]++
+		n.Crash()
+		return
+	}
+	n.run(m.Heir)
+}
+
+func (n *Node) endEpoch(epoch uint64) {
+	prefix := fmt.Sprintf("%s/epoch-%d/", n.name, epoch)
+	for addr, p := range n.roles {
+		if strings.HasPrefix(string(addr), prefix) {
+			p.gone = true
+			delete(n.roles, addr)
+		}
+	}
+}
+
+func (n *Node) newAcceptor(c actors.Configuration) actors.Role {
+	return actors.NewAcceptor(actors.AcceptorOptions{
+		Configuration: c, ChunkBytes: 200, RetainSlots: n.world.Retain, RetainBytes: 4000, Lease: n.world.Lease,
+	})
+}
+
+func (n *Node) newLeader(c actors.Configuration, id uint32, eager bool) actors.Role {
+	return actors.NewLeader(actors.LeaderOptions{
+		ID: id, Configuration: c, Eager: eager, Tick: tick, Resend: 2 * tick,
+		Timeout: actors.TimeoutOptions{
+			Initial: 5 * tick, Min: 3 * tick, Max: 100 * tick, Factor: 2, Step: tick / 50,
+		},
+		Lease: n.world.Lease, Drift: n.world.Drift,
+	})
+}
+
+func (n *Node) newReplica() actors.Role {
+	n.state.staged = nil // of a slot that a crash interrupted
+	self := actors.ReplicaAddr(n.name)
+	observed := actors.Observed(n.state, func(k actors.Kind, m proto.Message) {
+		n.world.observe(actors.Event{Kind: k, Self: self, Message: m})
+	})
+	return actors.NewReplica(actors.ReplicaOptions{
+		ID: n.member().ID, Incarnation: uint64(n.life), Configuration: n.latest(), State: observed,
+		Pipeline: n.world.Pipeline, BatchCommands: n.world.Batch, BatchBytes: 1 << 20, ChunkBytes: 300, Tick: tick,
+	})
+}
+
+// Crash ends a node; of what it wrote and did not sync, a part may be on disk.
+func (n *Node) Crash() {
+	n.up = false
+	for _, d := range n.dirty[:n.world.rng.IntN(len(n.dirty)+1)] {
+		n.disk = append(n.disk, d.rec)
+	}
+	n.dirty, n.roles = nil, nil
+	n.Client.abandon()
+	n.world.Counts["crash"]++
+	n.world.tell("%s crashes", n.name)
+}
+
+// flushLater writes the state to disk, again and again.
+func (n *Node) flushLater() {
+	life := n.life
+	n.world.at(4*tick+n.world.draw(20*tick), func() {
+		if !n.up || n.life != life {
+			return
+		}
+		n.saved = n.state.save()
+		n.world.deliver(n.name, actors.ReplicaAddr(n.name), &messages.Flushed{Below: n.state.SlotOut()})
+		n.flushLater()
+	})
+}
+
+// sync makes durable all that was written up to a record: one fsync for many.
+func (n *Node) sync(upTo *messages.Record) {
+	if n.world.happens(n.world.BadSync) {
+		n.world.tell("the disk of %s fails", n.name)
+		n.world.Counts["bad sync"]++
+		n.Crash()
+		return
+	}
+	n.harden(1 + slices.IndexFunc(n.dirty, func(d dirty) bool { return d.rec == upTo }))
+	n.release()
+}
+
+// harden puts the first of what was written on disk.
+func (n *Node) harden(count int) {
+	done := n.dirty[:count]
+	n.dirty = n.dirty[count:]
+	for _, d := range done {
+		n.disk = append(n.disk, d.rec)
+		if !d.by.gone {
+			d.by.durable++
+			d.by.observe(actors.Event{Kind: actors.Durable, Number: uint64(d.by.durable)})
+		}
+	}
+}
+
+// release lets out what the disk barriers of the roles allow.
+func (n *Node) release() {
+	for _, addr := range slices.Sorted(maps.Keys(n.roles)) {
+		if p := n.roles[addr]; p != nil {
+			p.release()
+		}
+	}
+}
+
+// receive hands a message to a role, if it lives.
+func (n *Node) receive(to actors.Addr, m proto.Message) {
+	switch c := m.(type) {
+	case *messages.Configured:
+		n.configured(c)
+		return
+	case *messages.Response, *messages.ReadReady:
+		n.Client.receive(m)
+		return
+	}
+	if p, ok := n.roles[to]; ok && !p.gone {
+		n.world.Counts[string(m.ProtoReflect().Descriptor().Name())]++
+		p.turn(m)
+	}
+}

@@ -1,0 +1,218 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/test/conformance"
+)
+
+// Options change a run.
+type Options struct {
+	Observe func(at time.Duration, e actors.Event) // hears all that roles do
+	Tell    func(at time.Duration, fault string)   // hears what is done to them
+	Without string                                 // a kind of fault, of Kinds, that is left out
+	Rounds  int                                    // of trouble; 30 if 0
+}
+
+// Kinds are the kinds of faults that a seed draws from.
+var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "membership", "small window"}
+
+// settings draws which faults a seed has, and how bad they are: no run has them all.
+func settings(seed uint64, o Options) (nodes int, f Faults) {
+	w := NewWorld(seed^0x5eed, 1, Faults{})
+	draw := func(kind string, odds int) bool { return w.rng.IntN(odds) == 0 && kind != o.Without }
+	f = Faults{Delay: tick / 20, Sync: tick / 20}
+	if draw("loss", 2) {
+		f.Loss = 0.2 * w.rng.Float64()
+	}
+	if draw("repeat", 2) {
+		f.Repeat = 0.2 * w.rng.Float64()
+	}
+	if draw("delay", 2) {
+		f.Delay = w.draw(tick)
+	}
+	if draw("sync", 2) {
+		f.Sync = w.draw(tick)
+	}
+	if draw("panic", 3) {
+		f.Panic = 0.002 * w.rng.Float64()
+	}
+	if draw("bad sync", 4) {
+		f.BadSync = 0.0005
+	}
+	if draw("drift", 3) {
+		f.Drift = 0.05
+	}
+	if draw("lease", 3) {
+		f.Lease = 5 * tick / 2
+	}
+	if draw("membership", 2) {
+		f.Spare = 1 + w.rng.IntN(2)
+	}
+	if draw("small window", 2) {
+		f.Window = []uint64{1, 2, 4}[w.rng.IntN(3)]
+		f.Pipeline = int(min(f.Window, 2))
+		f.Batch = 1 + w.rng.IntN(3)
+		f.Retain = 1 + uint64(w.rng.IntN(8))
+	}
+	return 3 + 2*w.rng.IntN(2), f
+}
+
+// Run runs the cluster of a seed: first under faults, in which nothing may go wrong,
+// then with a core of nodes that nothing happens to, in which all must go right.
+func Run(seed uint64, o Options) *World {
+	nodes, faults := settings(seed, o)
+	w := NewWorld(seed, nodes, faults)
+	referee := conformance.New(conformance.Options{})
+	w.Observe = func(e actors.Event) {
+		if o.Observe != nil {
+			o.Observe(w.Now, e)
+		}
+		if b := referee.Judge(e); b != nil {
+			w.broken("%v", b)
+		}
+	}
+	if o.Tell != nil {
+		w.Tell = func(fault string) { o.Tell(w.Now, fault) }
+	}
+	w.tell("seed %d: %d nodes, %+v", seed, nodes, w.Faults)
+	for _, n := range w.Nodes {
+		n.Start()
+	}
+	for range orElse(o.Rounds, 30) {
+		w.Run(w.draw(12 * tick))
+		w.trouble()
+	}
+	if len(w.Broken) == 0 {
+		w.converge()
+	}
+	if err := referee.Finish(); err != nil && len(w.Broken) == 0 {
+		w.broken("%v", err)
+	}
+	w.Counts["judged"] += int(referee.Counts().Events)
+	return w
+}
+
+// converge ends the faults, takes away as many nodes as may fail, and wants the others
+// to answer all that they were asked and to hold the same.
+func (w *World) converge() {
+	w.calm()
+	for range 2 { // who was removed and added again needs a second start
+		for _, n := range w.Nodes {
+			if !n.up {
+				n.restart()
+			}
+		}
+		w.Run(60 * tick)
+	}
+	w.loseMinority()
+	w.Run(20 * tick)
+	for _, n := range w.Nodes {
+		n.Client.Stop()
+	}
+	for range 50 { // the bound: 1,000 ticks
+		if w.Run(20 * tick); w.isQuiet() {
+			break
+		}
+	}
+	if len(w.Broken) == 0 {
+		w.check()
+	}
+}
+
+// calm ends all faults.
+func (w *World) calm() {
+	w.tell("the faults end")
+	w.Loss, w.Repeat, w.Panic, w.BadSync, w.Delay = 0, 0, 0, 0, min(w.Delay, tick/5)
+	w.Heal()
+	for _, n := range w.Nodes {
+		n.slow = 0
+	}
+}
+
+// loseMinority crashes f members for good.
+func (w *World) loseMinority() {
+	c := w.newest().latest()
+	f := (len(c.Acceptors()) - 1) / 2
+	for range f {
+		m := c.Members[w.rng.IntN(len(c.Members))]
+		if n := w.nodeOf(actors.ReplicaAddr(m.Name)); n.up && len(n.epochs) == 1 {
+			n.Crash()
+		}
+	}
+}
+
+// isQuiet tells whether all that lives has been answered and has executed the same.
+func (w *World) isQuiet() bool {
+	out := w.newest().state.Out
+	for _, n := range w.Nodes {
+		if _, ok := w.newest().latest().Named(n.name); ok && n.up && (n.Client.waits() || n.state.Out != out) {
+			return false
+		}
+	}
+	return true
+}
+
+// newest is a node that knows the last configuration.
+func (w *World) newest() *Node {
+	return slices.MaxFunc(w.Nodes, func(a, b *Node) int { return int(a.latest().Epoch) - int(b.latest().Epoch) })
+}
+
+// check looks at the end of a run.
+func (w *World) check() {
+	var first *Node
+	for _, n := range w.Nodes {
+		if _, ok := w.newest().latest().Named(n.name); !ok || !n.up {
+			continue
+		}
+		if first == nil {
+			first = n
+		}
+		if !slices.Equal(n.state.Log, first.state.Log) {
+			w.broken("R3: %s and %s differ: %d and %d commands, slot_out %d and %d%s%s", first.name, n.name,
+				len(first.state.Log), len(n.state.Log), first.state.Out, n.state.Out, first.view(), n.view())
+		}
+		if n.Client.waits() {
+			w.broken("liveness: %d commands and %d reads of %s have no answer:%s", len(n.Client.open), len(n.Client.reads), n.name, n.view())
+		}
+	}
+	if first == nil || len(w.ackedOps) == 0 {
+		w.broken("liveness: nothing was acknowledged: %v", w.Counts)
+		return
+	}
+	sorted := slices.Sorted(slices.Values(first.state.Log))
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] == sorted[i-1] {
+			w.broken("S6: %s was executed twice", sorted[i])
+		}
+	}
+	for _, a := range w.ackedOps {
+		if _, found := slices.BinarySearch(sorted, a); !found {
+			w.broken("lost: %s was acknowledged", a)
+			return
+		}
+	}
+	if !w.history.isLinearizable(first.state.Log) {
+		w.broken("S8: what clients saw is not linearizable")
+	}
+}
+
+// Shrink finds out after how few rounds of trouble a failing seed fails, and which kinds
+// of faults it does not need.
+func Shrink(seed uint64) string {
+	var needless []string
+	for _, kind := range Kinds {
+		if len(Run(seed, Options{Without: kind}).Broken) > 0 {
+			needless = append(needless, kind)
+		}
+	}
+	for rounds := 1; rounds < 30; rounds++ {
+		if w := Run(seed, Options{Rounds: rounds}); len(w.Broken) > 0 {
+			return fmt.Sprintf("%d rounds of trouble are enough: %s; it fails, too, without %q", rounds, w.Broken[0], needless)
+		}
+	}
+	return fmt.Sprintf("it takes all rounds of trouble; it fails, too, without %q", needless)
+}

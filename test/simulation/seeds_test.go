@@ -1,0 +1,101 @@
+package simulation
+
+import (
+	"flag"
+	"hash/fnv"
+	"testing"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/trace"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "run this seed only")
+	seedsFlag = flag.Int("seeds", 60, "how many seeds to run")
+	fromFlag  = flag.Uint64("from", 1, "the first of them")
+	forFlag   = flag.Duration("for", 0, "run seeds for so long")
+)
+
+// exercised is what must happen in a batch of seeds: otherwise they show nothing.
+var exercised = []string{
+	"acked", "read", "crash", "start", "power cut", "broken links", "panic", "bad sync", "Preempted", "Adopted", "commander",
+	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed",
+}
+
+// TestSeeds runs clusters over a network and disks that fail, then lets faults end:
+// every client must get its answers, every replica the same log, and nothing that
+// was acknowledged may be missing or doubled.
+func TestSeeds(t *testing.T) {
+	if *seedFlag != 0 {
+		report(t, *seedFlag, Run(*seedFlag, Options{}))
+		return
+	}
+	total := make(map[string]int)
+	begin, virtual, ran := time.Now(), time.Duration(0), 0
+	for seed := *fromFlag; ran < *seedsFlag || time.Since(begin) < *forFlag; seed++ {
+		w := Run(seed, Options{})
+		ran++
+		virtual += w.Now
+		for k, n := range w.Counts {
+			total[k] += n
+		}
+		if report(t, seed, w); t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d seeds, %v of virtual time, %.0f times as fast as real time", ran, virtual, float64(virtual)/float64(time.Since(begin)))
+	t.Log(total)
+	for _, must := range exercised {
+		if total[must] == 0 && ran >= 60 {
+			t.Errorf("nothing of the kind %q happened in all seeds: they show nothing", must)
+		}
+	}
+}
+
+func report(t *testing.T, seed uint64, w *World) {
+	t.Helper()
+	for _, b := range w.Broken {
+		t.Errorf("seed %d: %s (run again with -seed=%d)", seed, b, seed)
+	}
+	if len(w.Broken) > 0 {
+		t.Log(Shrink(seed))
+	}
+}
+
+// once failed: seeds that found something, each with what it was.
+var onceFailed = map[uint64]string{
+	6:  "a replica stayed with the sender of a snapshot that was dead",
+	28: "a replica waited for ever for the acceptor of an epoch that was over",
+}
+
+// TestOnceFailed runs the seeds that once found something.
+func TestOnceFailed(t *testing.T) {
+	for seed, what := range onceFailed {
+		if report(t, seed, Run(seed, Options{})); t.Failed() {
+			t.Fatalf("seed %d, which showed that %s, fails again", seed, what)
+		}
+	}
+}
+
+// TestASeedIsARun shows that a seed gives the same trace each time, byte for byte.
+func TestASeedIsARun(t *testing.T) {
+	digest := func(seed uint64) (uint64, int) {
+		h, events := fnv.New64a(), 0
+		Run(seed, Options{Rounds: 8, Observe: func(at time.Duration, e actors.Event) {
+			line, err := trace.Encode(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events++
+			_, _ = h.Write(append(line, byte(at)))
+		}})
+		return h.Sum64(), events
+	}
+	for seed := uint64(1); seed <= 10; seed++ {
+		first, events := digest(seed)
+		if second, again := digest(seed); first != second {
+			t.Errorf("seed %d gives a trace of %d events, then another, of %d", seed, events, again)
+		}
+	}
+}
