@@ -50,10 +50,11 @@ func (s *sample) file(name string) string { return filepath.Join(s.dir, name+".h
 // traceOf is where a node writes down what its roles do.
 func (s *sample) traceOf(name string) string { return filepath.Join(s.dir, name+".trace") }
 
-// traces are those of all nodes that were started.
-func (s *sample) traces() (files []string) {
-	for name := range s.nodes {
-		files = append(files, s.traceOf(name))
+// traces are those of all nodes that were ever started.
+func (s *sample) traces() []string {
+	files, err := filepath.Glob(s.traceOf("*"))
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	return files
 }

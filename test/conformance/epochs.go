@@ -72,6 +72,9 @@ func (r *Referee) configure(c actors.Configuration) {
 	e := &epoch{Configuration: c, index: make(map[actors.Addr]int), majority: len(c.Acceptors())/2 + 1}
 	r.epochs = append(r.epochs, e)
 	for _, m := range c.Members {
+		if former, ok := r.named[m.ID]; ok && former != m.Name {
+			r.wire.former[m.Name] = former
+		}
 		r.named[m.ID] = m.Name
 	}
 	for i, a := range c.Acceptors() {
@@ -109,25 +112,27 @@ func (r *Referee) knows(o *messages.Opened) {
 // isEarly tells whether a node, or a role, begins by a configuration that is not decided
 // yet, in the order in which merged traces are judged.
 func (r *Referee) isEarly(e actors.Event) bool {
-	if len(r.epochs) == 0 || !r.whole {
-		return false
+	var known uint64 // the latest epoch
+	if len(r.epochs) > 0 {
+		known = r.latest().Epoch
 	}
-	switch e.Kind {
-	case actors.Opened:
+	switch {
+	case !r.whole:
+		return false // it may have been decided before the traces begin
+	case e.Kind == actors.Opened:
 		o, _ := e.Message.(*messages.Opened)
 		late := r.nodes[string(e.Self)] == nil && o.GetIncarnation() > 1 // what was before is not known
 		return !late && slices.ContainsFunc(o.GetConfigurations(), func(c *messages.Configuration) bool {
-			return c.Epoch > r.latest().Epoch
+			return c.Epoch > max(known, 1) // the first one is the founders'
 		})
-	case actors.Restored, actors.Started:
-		if e.Self == actors.ReplicaAddr(e.Self.Member()) {
-			return r.replicas[e.Self] == nil
-		}
-		var number uint64
-		n, _ := fmt.Sscanf(e.Self.Path(), "epoch-%d/", &number)
-		return n == 1 && number > r.latest().Epoch
+	case e.Kind != actors.Restored && e.Kind != actors.Started:
+		return false
+	case e.Self == actors.ReplicaAddr(e.Self.Member()):
+		return r.replicas[e.Self] == nil
 	}
-	return false
+	var number uint64
+	n, _ := fmt.Sscanf(e.Self.Path(), "epoch-%d/", &number)
+	return n == 1 && number > known
 }
 
 // reconfigures is what executing a reconfiguration comes to: whether it is accepted,

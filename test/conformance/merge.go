@@ -135,7 +135,11 @@ func (m *merge) stuck() error {
 	later := make(map[uint64]bool) // what is sent in the rest of the traces
 	for _, s := range m.streams {
 		if s.next != nil {
-			waiting = append(waiting, held{*s.next, s.place(), m.referee.wire.key(s.next.Self, s.next.Message)})
+			h := held{event: *s.next, at: s.place()}
+			if h.event.Kind == actors.Received {
+				h.key = m.referee.wire.key(h.event.Self, h.event.Message)
+			}
+			waiting = append(waiting, h)
 		}
 		for s.next != nil {
 			if e := s.next; e.Kind == actors.Sent {
@@ -158,7 +162,7 @@ func (m *merge) stuck() error {
 	if b := m.referee.judge(h.event, h.at); b != nil {
 		return b
 	}
-	return nil
+	return fmt.Errorf("%s: %v of %s waits for what is in none of the traces", m.name(uint64(h.at)), h.event.Kind, h.event.Self)
 }
 
 func senderOf(e actors.Event) string {

@@ -16,6 +16,7 @@ type wire struct {
 	young, old map[uint64]struct{}
 	limit      int // of young; 0 is none
 	buffer     []byte
+	former     map[string]string // the names under which members were added, by their own
 }
 
 // rememberedMessages is how many messages a live referee remembers at the least. One
@@ -24,7 +25,7 @@ type wire struct {
 const rememberedMessages = 1 << 21
 
 func newWire(merged bool) *wire {
-	w := &wire{seed: maphash.MakeSeed(), young: make(map[uint64]struct{}), limit: rememberedMessages}
+	w := &wire{seed: maphash.MakeSeed(), young: make(map[uint64]struct{}), limit: rememberedMessages, former: make(map[string]string)}
 	if merged {
 		w.limit = 0
 	}
@@ -48,9 +49,14 @@ func (w *wire) say(to actors.Addr, m proto.Message) {
 	w.young[w.key(to, m)] = struct{}{}
 }
 
-// heard tells whether a role may receive m now.
+// heard tells whether a role may receive m now. What was sent to a member before it had
+// its own name reaches it under that name.
 func (w *wire) heard(self actors.Addr, m proto.Message) bool {
-	return fromOutside(m) || w.holds(w.key(self, m))
+	if fromOutside(m) || w.holds(w.key(self, m)) {
+		return true
+	}
+	former, ok := w.former[self.Member()]
+	return ok && w.holds(w.key(actors.Addr(former+"/"+self.Path()), m))
 }
 
 func (w *wire) holds(key uint64) bool {
