@@ -209,7 +209,9 @@ func (s *steward) onConfigured(m *messages.Configured) {
 	}
 	s.heir = m.Heir
 	clear(s.unknown)
-	s.node.options.Logger.Info("the configuration changed", "epoch", latest.Epoch, "first slot", latest.First, "members", len(latest.Members))
+	if len(known) == 0 || latest.Epoch > known[len(known)-1].Epoch {
+		s.node.options.Logger.Info("the configuration changed", "epoch", latest.Epoch, "first slot", latest.First, "members", len(latest.Members))
+	}
 	if err := s.node.move(next); err != nil {
 		s.node.fail(err)
 		return

@@ -132,6 +132,20 @@ func (n *lonely) Reconfigure(_ context.Context, change cluster.Change) (actors.C
 	return next, nil
 }
 
+// MoveLeader succeeds where this member, number 1, hands over to the other leader.
+func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case !n.leader:
+		return cluster.ErrNotInOffice
+	case to > 2:
+		return cluster.ErrRefused
+	}
+	n.leader = to == 1
+	return nil
+}
+
 // change changes the node while it is in use.
 func (n *lonely) change(f func()) {
 	n.mu.Lock()

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -72,6 +74,24 @@ func (s *maintenanceServer) Alarm(_ context.Context, r *pb.AlarmRequest) (*pb.Al
 		return nil, unimplemented("raising alarms is not offered yet")
 	}
 	return &pb.AlarmResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
+}
+
+// MoveLeader hands the office over to another member, which takes it in one round trip.
+// Writes wait for that long and do not fail.
+func (s *maintenanceServer) MoveLeader(ctx context.Context, r *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
+	if r.TargetID == 0 || r.TargetID > math.MaxUint32 {
+		return nil, rpctypes.ErrGRPCBadLeaderTransferee
+	}
+	err := s.g.patiently(ctx, func(ctx context.Context) error { return s.g.options.Node.MoveLeader(ctx, uint32(r.TargetID)) })
+	switch {
+	case errors.Is(err, cluster.ErrRefused):
+		return nil, rpctypes.ErrGRPCBadLeaderTransferee
+	case errors.Is(err, cluster.ErrNotInOffice):
+		return nil, rpctypes.ErrGRPCNotLeader
+	case err != nil:
+		return nil, err
+	}
+	return &pb.MoveLeaderResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
 }
 
 // Defragment has nothing to do: Pebble frees space as it goes.

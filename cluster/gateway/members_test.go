@@ -19,6 +19,25 @@ import (
 
 func local(port string) []string { return []string{"http://127.0.0.1:" + port} }
 
+// The office moves by etcd's call, from the leader only.
+func TestMoveLeader(t *testing.T) {
+	f := start(t)
+	for _, c := range []struct {
+		to   uint64
+		want error
+	}{
+		{0, rpctypes.ErrBadLeaderTransferee},
+		{3, rpctypes.ErrBadLeaderTransferee},
+		{1<<32 + 2, rpctypes.ErrBadLeaderTransferee},
+		{2, nil},
+		{1, rpctypes.ErrNotLeader},
+	} {
+		if _, err := f.MoveLeader(t.Context(), c.to); !errors.Is(err, c.want) {
+			t.Errorf("to %d: %v, want %v", c.to, err, c.want)
+		}
+	}
+}
+
 // A member goes through its life by etcd's calls alone.
 func TestMemberByEtcdsAPI(t *testing.T) {
 	f := start(t)

@@ -24,6 +24,7 @@ type Node interface {
 	Status() cluster.Status
 	Configuration() actors.Configuration
 	Reconfigure(ctx context.Context, change cluster.Change) (actors.Configuration, error)
+	MoveLeader(ctx context.Context, to uint32) error
 	Done() <-chan struct{}
 }
 

@@ -18,7 +18,6 @@ var (
 		"/etcdserverpb.Lease": "leases are not offered yet; they come with a later release",
 		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
 
-		pb.Maintenance_MoveLeader_FullMethodName: "the office cannot be handed over yet",
 		pb.Maintenance_Downgrade_FullMethodName:  "there is no version to go down to",
 	}
 	offered = map[string]bool{

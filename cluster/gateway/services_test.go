@@ -148,7 +148,6 @@ func TestUnimplemented(t *testing.T) {
 	_, alive := f.KeepAliveOnce(ctx, 1)
 	_, left := f.TimeToLive(ctx, 1)
 	_, leases := f.Leases(ctx)
-	_, move := f.MoveLeader(ctx, 1)
 	_, down := f.Downgrade(ctx, clientv3.DowngradeValidate, "3.6")
 	_, user := f.UserAdd(ctx, "a", "b")
 	_, role := f.RoleList(ctx)
@@ -164,7 +163,6 @@ func TestUnimplemented(t *testing.T) {
 		{"keep alive", alive, "pmmc: leases are not offered yet"},
 		{"time to live", left, "pmmc: leases are not offered yet"},
 		{"leases", leases, "pmmc: leases are not offered yet"},
-		{"move leader", move, "pmmc: the office cannot be handed over"},
 		{"downgrade", down, "pmmc: there is no version"},
 		{"user", user, "pmmc: users and roles are not offered"},
 		{"role", role, "pmmc: users and roles are not offered"},

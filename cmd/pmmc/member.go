@@ -88,7 +88,7 @@ func newMemberList() *cobra.Command {
 
 func newMemberAdd() *cobra.Command {
 	f := memberFlags{clientFlags: clientFlags{changes: true}}
-	var learner, noPromotion bool
+	var learner bool
 	var roles []string
 	c := &cobra.Command{
 		Use:   "add NAME --peer HOST:PORT",
@@ -101,7 +101,7 @@ before or after this.`,
 		Example: "  pmmc member add delta --peer 10.0.0.4:7001 --client 10.0.0.4:2379\n  pmmc member add delta --peer 10.0.0.4:7001 --roles acceptor",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			added, err := f.add(c, args[0], roles, learner || noPromotion)
+			added, err := f.add(c, args[0], roles, learner)
 			if err != nil {
 				return err
 			}
@@ -113,14 +113,11 @@ before or after this.`,
 	}
 	flags := c.Flags()
 	f.addAddresses(c)
-	flags.BoolVar(&learner, "learner", false, "it stays a learner, until `pmmc member promote`")
-	flags.BoolVar(&noPromotion, "no-auto-promote", false, "the same")
+	flags.BoolVar(&learner, "learner", false, "it stays a learner, until it is promoted by hand")
 	flags.StringSliceVar(&roles, "roles", nil, "what it does, at once: replica, leader, acceptor")
 	flags.DurationVar(&f.wait, "wait", 0, "wait until it is promoted, for so long at the most (5m if no time is given)")
 	flags.Lookup("wait").NoOptDefVal = "5m"
-	flags.Lookup("learner").Usage = "it stays a learner, until it is promoted by hand"
 	c.MarkFlagsMutuallyExclusive("roles", "learner", "wait")
-	c.MarkFlagsMutuallyExclusive("roles", "no-auto-promote", "wait")
 	completeRoles(c)
 	f.addTo(c)
 	return c

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,6 +218,16 @@ func TestMemberByEtcdsAPI(t *testing.T) {
 		_, err := client.MemberPromote(ctx, added.Member.ID)
 		return err
 	})
+	for _, to := range []string{"gamma", "beta"} {
+		if from := s.leader(); from != to {
+			if _, err := s.client(slices.Index(names, from)).MoveLeader(ctx, 1+uint64(slices.Index(names, to))); err != nil {
+				t.Fatalf("from %s to %s: %v", from, to, err)
+			}
+		}
+		if now := s.leader(); now != to {
+			t.Errorf("%s is in office, not %s", now, to)
+		}
+	}
 	if _, err := client.MemberRemove(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
