@@ -32,6 +32,18 @@ func (e epochs) at(slot uint64) Configuration {
 
 func (e epochs) latest() Configuration { return e[len(e)-1] }
 
+// leaver is the member with a number if it is in the earlier configuration only, or "".
+func (e epochs) leaver(id uint32) string {
+	if len(e) < 2 {
+		return ""
+	}
+	if _, stays := e[1].Member(id); stays {
+		return ""
+	}
+	m, _ := e[0].Member(id)
+	return m.Name
+}
+
 func (e epochs) proto() (all []*messages.Configuration) {
 	for _, c := range e {
 		all = append(all, c.Proto())
@@ -71,6 +83,23 @@ func (r *Replica) reconfigure(slot uint64, m *messages.Configuration) []byte {
 	r.epochs = epochs{last, next}
 	r.unsaved = true
 	return nil
+}
+
+// farewell is the answer to a command of a member that is leaving.
+type farewell struct {
+	member      string
+	incarnation uint64
+	answer      *messages.Answer
+}
+
+// bidFarewell answers for the replicas of members that are leaving, which hear of no
+// slot of the new configuration: what their clients had asked for may be decided there.
+func (r *Replica) bidFarewell(env Env, slot uint64, parting []farewell) {
+	for _, f := range parting {
+		env.Send(ClientAddr(f.member), &messages.Response{
+			From: string(env.Self()), Slot: slot, Answers: []*messages.Answer{f.answer}, Incarnation: f.incarnation,
+		})
+	}
 }
 
 // changedEpochs are the epochs, if the state does not have them yet.

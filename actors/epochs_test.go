@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -65,6 +66,34 @@ func TestS3_AConfigurationGovernsAWindowLater(t *testing.T) {
 	if n := len(state.epochs); n != 2 || state.epochs[1].First != 4 {
 		t.Errorf("the state has %d configurations: %v", n, state.epochs)
 	}
+}
+
+// What a member that leaves had asked for may be decided in a slot of which it does not
+// hear: those who stay answer its client, and say to which process.
+func TestClientsOfWhoLeavesAreAnswered(t *testing.T) {
+	r, _, env := newTestReplica(2)
+	answered := func() (all []string) {
+		for _, s := range env.sent {
+			if m, ok := s.m.(*messages.Response); ok && s.to != ClientAddr("alpha") {
+				all = append(all, fmt.Sprintf("%s of process %d: command %d", s.to, m.Incarnation, m.Answers[0].Sequence))
+			}
+		}
+		env.sent = nil
+		return all
+	}
+	of := func(slot uint64, client uint32) *messages.Decision {
+		c := operation(client, 7, "x")
+		c.Incarnation = 5
+		return &messages.Decision{Pvalue: &messages.PValue{Ballot: ballot(1, 2), Slot: slot, Decree: encode([]*messages.Command{c})}}
+	}
+	r.Receive(env, of(1, 3))
+	if got := answered(); got != nil {
+		t.Errorf("answered while it stays: %v", got)
+	}
+	r.Receive(env, change(2, 1, 2, withoutGamma))
+	r.Receive(env, of(3, 2)) // beta stays
+	r.Receive(env, of(4, 3)) // decided once more, and told once more what came of it
+	expect(t, "answered while it leaves", answered(), []string{"gamma/client of process 5: command 7"})
 }
 
 // One configuration waits at a time, made from the last; a bad one changes nothing.

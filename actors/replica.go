@@ -324,6 +324,7 @@ func (r *Replica) dropExecuted(env Env) {
 // perform is Fig. 1's perform(), for each command of a decree.
 func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	var answers []*messages.Answer
+	var parting []farewell
 	var toRun []*messages.Answer
 	var operations [][]byte
 	for _, c := range decreeOf(v.Decree).Commands {
@@ -344,6 +345,8 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 			if answer != nil {
 				answers = append(answers, answer)
 			}
+		} else if leaver := r.epochs.leaver(c.Client); leaver != "" && answer != nil {
+			parting = append(parting, farewell{leaver, c.Incarnation, answer})
 		}
 	}
 	// Fig. 1 l. 11
@@ -361,6 +364,7 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	r.slotOut = v.Slot + 1
 	r.justRan = append(r.justRan, v)
 	r.answer(env, v.Slot, answers)
+	r.bidFarewell(env, v.Slot, parting)
 }
 
 // isMine tells whether a command's client waits at this replica's side. All
@@ -377,7 +381,7 @@ func (r *Replica) respond(env Env, c *messages.Command, answer *messages.Answer)
 
 func (r *Replica) answer(env Env, slot uint64, answers []*messages.Answer) {
 	if len(answers) > 0 {
-		env.Send(ClientAddr(r.member), &messages.Response{From: string(env.Self()), Slot: slot, Answers: answers})
+		env.Send(ClientAddr(r.member), &messages.Response{From: string(env.Self()), Slot: slot, Answers: answers, Incarnation: r.Incarnation})
 	}
 }
 

@@ -300,6 +300,9 @@ func (c *client) askAgain() {
 func (c *client) onResponse(m *messages.Response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.Incarnation != c.incarnation {
+		return // to a process of before
+	}
 	for _, a := range m.Answers {
 		if p, ok := c.calls[a.Sequence]; ok {
 			delete(c.calls, a.Sequence)

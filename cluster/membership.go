@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -146,10 +147,40 @@ func (n *Node) foreign(peer string, other transport.Cluster) {
 	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), foreigner{peer, other})
 }
 
+// lastAnswers is how long a node that was removed waits for answers to what was asked of it.
+const lastAnswers = 2 * time.Second
+
+// setLeaving tells who asks that this node's member is to be removed.
+func (n *Node) setLeaving() (first bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	first = !n.leaves
+	if first {
+		n.leaves = true
+		close(n.leaving)
+	}
+	return first
+}
+
 // leave ends the node: its member is in no configuration any more.
 func (n *Node) leave(epoch uint64) {
+	n.setLeaving()
 	n.options.Logger.Info("removed from the cluster", "epoch", epoch)
-	go n.end(ErrRemoved, func() { n.crash() }) // the caller is one of those who must end
+	go func() { // the caller is one of those who must end
+		ticks := time.NewTicker(pollEvery)
+		defer ticks.Stop()
+		last := time.After(lastAnswers)
+		for waiting := true; waiting && n.client.inFlight() > 0; {
+			select {
+			case <-ticks.C:
+			case <-last:
+				waiting = false
+			case <-n.ending:
+				return
+			}
+		}
+		n.end(ErrRemoved, func() { n.crash() })
+	}()
 }
 
 // startEpoch starts the roles that a configuration gives to this member, but for the

@@ -41,14 +41,16 @@ type Node struct {
 	tree      *runtime.Node
 	client    *client
 
-	chores sync.WaitGroup // flush and upkeep
-	ending chan struct{}  // closed when the node begins to end
-	done   chan struct{}  // closed when it has ended
+	chores  sync.WaitGroup // flush and upkeep
+	leaving chan struct{}  // closed when its member is to be removed
+	ending  chan struct{}  // closed when the node begins to end
+	done    chan struct{}  // closed when it has ended
 
-	mu   sync.Mutex
-	ends bool
-	err  error
-	run  []actors.Configuration // those in force, oldest first; none before it is added
+	mu     sync.Mutex
+	leaves bool
+	ends   bool
+	err    error
+	run    []actors.Configuration // those in force, oldest first; none before it is added
 
 	names map[string]string // of nodes whose members have none, by address
 }
@@ -57,7 +59,10 @@ type Node struct {
 // in decisions once it has made itself known to a majority of its peers. A node owns
 // the Machine and the Journal of its options and closes them, also when Start fails.
 func Start(o Options) (*Node, error) {
-	n := &Node{options: o, ending: make(chan struct{}), done: make(chan struct{}), names: make(map[string]string)}
+	n := &Node{
+		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
+		names: make(map[string]string),
+	}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeStorage())
 	}
@@ -208,6 +213,10 @@ func (n *Node) Read(ctx context.Context, query []byte) ([]byte, error) {
 
 // Barrier returns once this node's state is as fresh as Read wants it.
 func (n *Node) Barrier(ctx context.Context) error { return n.client.barrier(ctx) }
+
+// Leaving is closed once it is decided that the node's member is to be removed. What was
+// asked for is still answered, if soon; new questions are better put to others.
+func (n *Node) Leaving() <-chan struct{} { return n.leaving }
 
 // Done is closed when the node has ended; Err then says why.
 func (n *Node) Done() <-chan struct{} { return n.done }

@@ -50,8 +50,9 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 		if len(r.Output) == 0 {
 			return n.await(ctx, next.Epoch)
 		}
-		if n.Configuration().Epoch <= latest.Epoch { // nobody was faster: it would be refused again
-			return actors.Configuration{}, fmt.Errorf("%w: %s", ErrRefused, r.Output)
+		// Another change was faster: else it would have been refused above.
+		if _, err := n.await(ctx, latest.Epoch+1); err != nil {
+			return actors.Configuration{}, fmt.Errorf("%w: %s: %w", ErrRefused, r.Output, err)
 		}
 	}
 }

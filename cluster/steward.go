@@ -220,6 +220,9 @@ func (s *steward) onConfigured(m *messages.Configured) {
 		s.node.leave(latest.Epoch)
 		return
 	}
+	if _, stays := latest.Named(s.id.Name); !stays {
+		s.node.setLeaving()
+	}
 	s.admit()
 }
 

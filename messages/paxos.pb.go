@@ -539,12 +539,13 @@ func (x *Request) GetAgain() bool {
 }
 
 // Response answers the commands of one client that one slot executed. Replica →
-// the client beside it. Fig. 1.
+// the client beside it, or that of a member that is leaving. Fig. 1.
 type Response struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
 	Answers       []*Answer              `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the client
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -598,6 +599,13 @@ func (x *Response) GetAnswers() []*Answer {
 		return x.Answers
 	}
 	return nil
+}
+
+func (x *Response) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 // Answer is the outcome of one command.
@@ -1208,11 +1216,12 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\aRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12,\n" +
 	"\bcommands\x18\x02 \x03(\v2\x10.pmmc.v1.CommandR\bcommands\x12\x14\n" +
-	"\x05again\x18\x03 \x01(\bR\x05again\"]\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"\x7f\n" +
 	"\bResponse\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12)\n" +
-	"\aanswers\x18\x03 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"j\n" +
+	"\aanswers\x18\x03 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"j\n" +
 	"\x06Answer\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\fR\x06result\x12\x18\n" +

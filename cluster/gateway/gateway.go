@@ -167,16 +167,21 @@ func (g *Gateway) HTTPAddr() string {
 	return g.web.Addr().String()
 }
 
+// turnAway sends clients to other members, and lets the requests under way end.
+func (g *Gateway) turnAway() {
+	g.health.Shutdown()
+	g.clients.closeSilent()
+	g.grpc.GracefulStop()
+}
+
 // Stop lets the requests under way end, and ends them when ctx does.
 func (g *Gateway) Stop(ctx context.Context) error {
 	var err error
 	g.stopOnce.Do(func() {
 		g.end()
-		g.health.Shutdown()
 		ended := make(chan struct{})
 		go func() {
-			g.clients.closeSilent()
-			g.grpc.GracefulStop()
+			g.turnAway()
 			close(ended)
 		}()
 		select {

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // lonely is a Node without a network: what is proposed is executed at once.
 type lonely struct {
-	store *kv.Store
-	done  chan struct{}
+	store         *kv.Store
+	leaving, done chan struct{}
 
 	mu       sync.Mutex
 	slot     uint64
@@ -85,6 +85,8 @@ func (n *lonely) Propose(ctx context.Context, operation []byte) (cluster.Result,
 }
 
 func (n *lonely) Barrier(ctx context.Context) error { return n.begin(ctx, &n.barriers) }
+
+func (n *lonely) Leaving() <-chan struct{} { return n.leaving }
 
 func (n *lonely) Done() <-chan struct{} { return n.done }
 
@@ -208,7 +210,7 @@ func start(t *testing.T, change ...func(*Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leader: true, members: twoMembers()}}
+	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leaving: make(chan struct{}), leader: true, members: twoMembers()}}
 	o := Options{
 		Client: "127.0.0.1:0", HTTP: "127.0.0.1:0", Node: f.node, Store: store, Cluster: "test", Member: "alpha",
 	}

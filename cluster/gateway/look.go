@@ -16,6 +16,7 @@ func (g *Gateway) keepLooking() {
 	again := time.NewTicker(lookPause)
 	defer again.Stop()
 	said := healthpb.HealthCheckResponse_UNKNOWN
+	leaving := g.options.Node.Leaving()
 	for {
 		g.look()
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
@@ -31,6 +32,9 @@ func (g *Gateway) keepLooking() {
 		}
 		select {
 		case <-again.C:
+		case <-leaving:
+			leaving = nil
+			g.running.Go(g.turnAway)
 		case <-g.options.Node.Done():
 			g.health.Shutdown()
 			return

@@ -25,6 +25,7 @@ type Node interface {
 	Configuration() actors.Configuration
 	Reconfigure(ctx context.Context, change cluster.Change) (actors.Configuration, error)
 	MoveLeader(ctx context.Context, to uint32) error
+	Leaving() <-chan struct{}
 	Done() <-chan struct{}
 }
 

@@ -18,7 +18,7 @@ var (
 		"/etcdserverpb.Lease": "leases are not offered yet; they come with a later release",
 		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
 
-		pb.Maintenance_Downgrade_FullMethodName:  "there is no version to go down to",
+		pb.Maintenance_Downgrade_FullMethodName: "there is no version to go down to",
 	}
 	offered = map[string]bool{
 		pb.Auth_AuthStatus_FullMethodName:   true,

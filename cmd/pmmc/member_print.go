@@ -83,6 +83,8 @@ func statusOf(m *messages.Member, n nodeStatus, window uint64) string {
 		return "not started"
 	case m.Client == "":
 		return "not heard of"
+	case !n.Reachable && !m.Leader && !m.Acceptor:
+		return "catching up, or unreachable"
 	case !n.Reachable:
 		return "unreachable"
 	case n.Node != m.Name:

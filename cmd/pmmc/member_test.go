@@ -118,7 +118,7 @@ func TestMemberCommands(t *testing.T) {
 		t.Errorf("validate: code %d: %s%s", code, out, err)
 	}
 	s.start(names...)
-	stop := s.writing(1, 2)
+	stop := s.writing(0, 1, 2, 3)
 	s.nodes["delta"] = start(t, nil, "node", "--config", s.file("delta"), "--trace", s.traceOf("delta"))
 	command := fmt.Sprintf("pmmc member add delta --peer %s --client %s", s.address(3, 0), s.address(3, 1))
 	s.nodes["delta"].waitFor(command)
@@ -143,6 +143,8 @@ func TestMemberCommands(t *testing.T) {
 		t.Errorf("remove: %q", out)
 	}
 	s.waitGone()
+	stop()
+	stop = s.writing(1, 2)
 	s.nodes["delta"].kill()
 	s.start("delta") // with the same configuration: its disk knows the rest
 	stop()
@@ -162,7 +164,7 @@ func TestMemberReplace(t *testing.T) {
 	s := newSample(t, 3, "")
 	s.write("delta", s.joining())
 	s.start(names...)
-	stop := s.writing(1, 2)
+	stop := s.writing(0, 1, 2, 3)
 	s.nodes["alpha"].kill()
 	replace := []string{"member", "replace", "alpha", "delta", "--peer", s.address(3, 0), "--client", s.address(3, 1), s.endpoints()}
 	p := start(t, nil, replace...)
@@ -193,7 +195,7 @@ func TestMemberByEtcdsAPI(t *testing.T) {
 	s := newSample(t, 3, "")
 	s.write("delta", s.joining())
 	s.start(names...)
-	stop := s.writing(1, 2)
+	stop := s.writing(0, 1, 2, 3)
 	ctx := t.Context()
 	client := s.client(1, 2)
 	added, err := client.MemberAddAsLearner(ctx, []string{"http://" + s.address(3, 0)})

@@ -92,30 +92,39 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 	}
 	announced, cancel := context.WithCancel(ctx)
 	var announcing sync.WaitGroup
+	failed := make(chan error, 1)
 	announcing.Go(func() {
-		s.waitAdded(announced, logs)
+		if s.joins() {
+			if err := s.join(announced, logs); err != nil {
+				failed <- err
+				return
+			}
+		}
 		if s.waitReady(announced) == nil {
 			fmt.Fprintf(out, "ready: node %s of cluster %q: clients at %s, http at %s, peers at %s\n",
 				cfg.Node.Name, cfg.Cluster, cfg.Listen.Client, cmp.Or(cfg.Listen.HTTP, "off"), cfg.Listen.Peer)
 		}
 	})
-	defer announcing.Wait()
-	defer cancel()
+	var cause error
 	select {
 	case <-ctx.Done():
 		log.Info("ending", "cause", context.Cause(ctx))
-		err := s.stop()
-		if err == nil {
-			log.Info("ended")
-		}
-		return err
+	case cause = <-failed:
 	case <-s.node.Done():
-		err := cmp.Or(s.stop(), errors.New("the node ended"))
-		if errors.Is(err, cluster.ErrRemoved) {
-			return printRemoved(out, cfg)
-		}
-		return err
+		cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
 	}
+	cancel()
+	announcing.Wait()
+	err = s.stop()
+	switch {
+	case errors.Is(cause, cluster.ErrRemoved):
+		return printRemoved(out, cfg)
+	case cause != nil:
+		return cmp.Or(err, cause)
+	case err == nil:
+		log.Info("ended")
+	}
+	return err
 }
 
 // printRemoved says that the member was removed, which is no failure, and what to do.

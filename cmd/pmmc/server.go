@@ -22,7 +22,8 @@ import (
 type server struct {
 	config  *config.Config
 	node    *cluster.Node
-	gateway *gateway.Gateway
+	gateway *gateway.Gateway // nil while the member joins
+	serve   func() error     // starts it
 }
 
 // newLogger logs to w as the configuration wants it.
@@ -51,14 +52,24 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if s.node, err = cluster.Start(o); err != nil {
 		return nil, err // it has closed the store
 	}
-	if s.gateway, err = gateway.Start(gatewayOptions(c, secure, s.node, store, log)); err != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), c.Limits.ShutdownTimeout)
-		defer cancel()
-		return nil, errors.Join(advise(err), s.node.Stop(ctx))
+	s.serve = func() (err error) {
+		if s.gateway, err = gateway.Start(gatewayOptions(c, secure, s.node, store, log)); err != nil {
+			return advise(err)
+		}
+		log.Info("listening", "client", c.Listen.Client, "http", c.Listen.HTTP, "peer", c.Listen.Peer)
+		return nil
 	}
-	log.Info("listening", "client", c.Listen.Client, "http", c.Listen.HTTP, "peer", c.Listen.Peer)
+	if s.joins() {
+		return s, nil // clients would wait for long
+	}
+	if err := s.serve(); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
 	return s, nil
 }
+
+// joins tells whether the node's member is not in the cluster yet, as far as it knows.
+func (s *server) joins() bool { return s.node.Configuration().Epoch == 0 }
 
 // openStore opens a member's key-value store.
 func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
@@ -126,6 +137,15 @@ func (s *server) waitReady(ctx context.Context) error {
 // it may have been added before it was started.
 const joinPatience = time.Second
 
+// join serves clients once the member has been added to the cluster and has caught up.
+func (s *server) join(ctx context.Context, err io.Writer) error {
+	s.waitAdded(ctx, err)
+	if s.waitReady(ctx) != nil {
+		return nil // it ends
+	}
+	return s.serve()
+}
+
 // waitAdded returns once the cluster has added the member, and says how it is done when
 // that takes long.
 func (s *server) waitAdded(ctx context.Context, err io.Writer) {
@@ -133,7 +153,7 @@ func (s *server) waitAdded(ctx context.Context, err io.Writer) {
 	defer again.Stop()
 	ask := time.NewTimer(joinPatience)
 	defer ask.Stop()
-	for s.node.Configuration().Epoch == 0 {
+	for s.joins() {
 		select {
 		case <-again.C:
 		case <-ask.C:
@@ -153,5 +173,9 @@ func (s *server) stop() error {
 	defer cancel()
 	requests, cut := context.WithTimeout(ctx, s.config.Limits.ShutdownTimeout/2)
 	defer cut()
-	return errors.Join(s.gateway.Stop(requests), s.node.Stop(ctx))
+	var err error
+	if s.gateway != nil {
+		err = s.gateway.Stop(requests)
+	}
+	return errors.Join(err, s.node.Stop(ctx))
 }

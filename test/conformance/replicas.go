@@ -83,7 +83,7 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 			}
 		}
 	case *messages.Response:
-		r.responds(rep, m)
+		r.responds(rep, to, m)
 	case *messages.ReadRequest:
 		rep.reads.asked[m.Number] = rep.reads.wanted
 	case *messages.ReadReady:
@@ -173,8 +173,12 @@ func (r *Referee) executesFirst(s *slot, m *messages.Executed) {
 
 // responds judges Fig. 1 l. 11: a client is told what came of its command, where it
 // was executed.
-func (r *Referee) responds(rep *replica, m *messages.Response) {
-	me := r.nodes[rep.self.Member()].opened
+func (r *Referee) responds(rep *replica, to actors.Addr, m *messages.Response) {
+	beside, ok := r.replicas[actors.ReplicaAddr(to.Member())]
+	if !ok {
+		r.breaks("S6", fmt.Sprintf("%s answers %s, which is no replica's client", rep.self, to))
+		return
+	}
 	for _, a := range m.Answers {
 		if a.Refused {
 			continue
@@ -189,7 +193,7 @@ func (r *Referee) responds(rep *replica, m *messages.Response) {
 		if s == nil || !r.whole {
 			continue
 		}
-		id := commandID{rep.id, me.Incarnation, a.Sequence}
+		id := commandID{beside.id, m.Incarnation, a.Sequence}
 		if accepted, change := s.ran.changes[id]; change {
 			if accepted != (len(a.Result) == 0) {
 				r.breaks("S3", fmt.Sprintf("%s answers %q to the reconfiguration of slot %d; accepted is %t", rep.self, a.Result, a.Slot, accepted), s.ranBy)
