@@ -39,7 +39,8 @@ browser:
 .PHONY: test
 test: check browser ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
-	$(GOTESTSUM) --format pkgname -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)')
+	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
+	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
 
 .PHONY: check
 check: ## Vet, and see that all files are formatted

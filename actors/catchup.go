@@ -71,7 +71,7 @@ func (r *Replica) onCaughtUp(env Env, m *messages.CaughtUp) {
 	switch {
 	case r.slotOut > before && (!r.lag.started || r.isBehind()):
 		r.askFor(env, from)
-	case !r.lag.started && from == r.member:
+	case !r.lag.started && from == r.Name:
 		r.started(env)
 	case m.Forgotten > r.slotOut && r.slotOut == before:
 		r.beginFetch(env)

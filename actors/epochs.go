@@ -133,7 +133,7 @@ func (r *Replica) needed() epochs {
 }
 
 func (r *Replica) durableAt(a Addr) uint64 {
-	if a == ReplicaAddr(r.member) {
+	if a == ReplicaAddr(r.Name) {
 		return r.durable
 	}
 	return r.lag.durable[a]
@@ -177,13 +177,13 @@ func (r *Replica) tellStewards(env Env) {
 	r.toldEpochs.ticks++
 	m := &messages.Configured{From: string(env.Self()), Configurations: needed.proto(), Heir: r.heir()}
 	if news || r.ticks%quietTicks == 0 {
-		env.Send(StewardAddr(r.member), m)
+		env.Send(StewardAddr(r.Name), m)
 	}
 	if !news && (r.ticks%quietTicks != 0 || r.toldEpochs.ticks > farewellTicks) {
 		return
 	}
 	for _, to := range r.epochs.addresses(Configuration.stewards) {
-		if to != StewardAddr(r.member) {
+		if to != StewardAddr(r.Name) {
 			env.Send(to, m)
 		}
 	}

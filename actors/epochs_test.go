@@ -155,7 +155,7 @@ func TestANewMemberFetchesASnapshotFirst(t *testing.T) {
 	c := world3()
 	c.Epoch, c.First, c.Window = 5, 100, 4
 	state := &list{out: 1}
-	r := NewReplica(ReplicaOptions{ID: 1, Incarnation: 1, Configuration: c, State: state, Pipeline: 4, BatchCommands: 1, BatchBytes: 99, ChunkBytes: 99, Tick: 1})
+	r := NewReplica(ReplicaOptions{ID: 1, Name: "alpha", Incarnation: 1, Configuration: c, State: state, Pipeline: 4, BatchCommands: 1, BatchBytes: 99, ChunkBytes: 99, Tick: 1})
 	env := &notes{self: ReplicaAddr("alpha")}
 	r.Start(env)
 	r.Receive(env, request("a"))

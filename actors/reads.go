@@ -105,5 +105,5 @@ func (r *Replica) serveReads(env Env) {
 }
 
 func (r *Replica) ready(env Env) {
-	env.Send(ClientAddr(r.member), &messages.ReadReady{From: string(env.Self()), Number: r.reads.served})
+	env.Send(ClientAddr(r.Name), &messages.ReadReady{From: string(env.Self()), Number: r.reads.served})
 }

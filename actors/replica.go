@@ -15,9 +15,10 @@ import (
 // ReplicaOptions are a replica's arguments. The figure's leaders are in
 // Configuration.
 type ReplicaOptions struct {
-	ID            uint32        // its member's number
+	ID            uint32        // its member's number …
+	Name          string        // … and name: a configuration that removes it has neither
 	Incarnation   uint64        // of the client beside it: those of earlier lives wait for nothing
-	Configuration Configuration // the first, or the one that a new member joins; not if State knows better
+	Configuration Configuration // the earliest that is in force; not if State knows better
 	State         State         // initial state, or what was saved of it
 
 	Pipeline      int           // slots proposed by this replica and not decided; WINDOW at the most
@@ -35,7 +36,6 @@ type ReplicaOptions struct {
 // is in the sessions.
 type Replica struct {
 	ReplicaOptions
-	member    string
 	slotIn    uint64 // the next slot to propose for
 	slotOut   uint64 // the next slot to execute
 	requests  []*messages.Command
@@ -80,11 +80,9 @@ func idOf(c *messages.Command) commandID {
 
 // NewReplica returns a replica that goes on from the state of its options.
 func NewReplica(o ReplicaOptions) *Replica {
-	me, _ := o.Configuration.Member(o.ID)
 	// Fig. 1 l. 1
 	r := &Replica{
 		ReplicaOptions: o,
-		member:         me.Name,
 		proposals:      make(map[uint64]*proposal),
 		decisions:      make(map[uint64]*messages.PValue),
 		queued:         make(map[commandID]bool),
@@ -168,7 +166,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) { // Fig. 1 l. 12: unl
 	}
 
 	proposer := r.besideLeader()
-	mine := m.Again || proposer == "" || proposer == env.Self() || Addr(m.From).Member() != r.member
+	mine := m.Again || proposer == "" || proposer == env.Self() || Addr(m.From).Member() != r.Name
 	if !mine {
 		for _, c := range unseen {
 			r.handed[idOf(c)] = c
@@ -381,7 +379,7 @@ func (r *Replica) respond(env Env, c *messages.Command, answer *messages.Answer)
 
 func (r *Replica) answer(env Env, slot uint64, answers []*messages.Answer) {
 	if len(answers) > 0 {
-		env.Send(ClientAddr(r.member), &messages.Response{From: string(env.Self()), Slot: slot, Answers: answers, Incarnation: r.Incarnation})
+		env.Send(ClientAddr(r.Name), &messages.Response{From: string(env.Self()), Slot: slot, Answers: answers, Incarnation: r.Incarnation})
 	}
 }
 

@@ -74,7 +74,7 @@ func newTestReplica(window uint64) (*Replica, *list, *notes) {
 	c.Window = window
 	state := &list{out: 1}
 	r := NewReplica(ReplicaOptions{
-		ID: 1, Incarnation: 1, Configuration: c, State: state, Pipeline: 100, BatchCommands: 1,
+		ID: 1, Name: "alpha", Incarnation: 1, Configuration: c, State: state, Pipeline: 100, BatchCommands: 1,
 		BatchBytes: 1 << 20, ChunkBytes: 4, Tick: 50 * time.Millisecond,
 	})
 	env := &notes{self: ReplicaAddr("alpha")}

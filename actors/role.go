@@ -1,7 +1,7 @@
 package actors
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,12 +93,28 @@ func StewardAddr(member string) Addr { return Addr(member + "/steward") }
 
 // AcceptorAddr is the address of a member's acceptor in an epoch.
 func AcceptorAddr(member string, epoch uint64) Addr {
-	return Addr(fmt.Sprintf("%s/epoch-%d/acceptor", member, epoch))
+	return Addr(member + "/" + EpochPath(epoch) + "/acceptor")
 }
 
 // LeaderAddr is the address of a member's leader in an epoch.
 func LeaderAddr(member string, epoch uint64) Addr {
-	return Addr(fmt.Sprintf("%s/epoch-%d/leader", member, epoch))
+	return Addr(member + "/" + EpochPath(epoch) + "/leader")
+}
+
+// EpochPath is the path under which the roles of an epoch live on a node.
+func EpochPath(epoch uint64) string { return epochPrefix + strconv.FormatUint(epoch, 10) }
+
+const epochPrefix = "epoch-"
+
+// Epoch is the epoch of which a role is; a replica and its client are of none.
+func (a Addr) Epoch() (epoch uint64, ok bool) {
+	first, _, _ := strings.Cut(a.Path(), "/")
+	number, ok := strings.CutPrefix(first, epochPrefix)
+	if !ok {
+		return 0, false
+	}
+	epoch, err := strconv.ParseUint(number, 10, 64)
+	return epoch, err == nil
 }
 
 // A Failure is what a role panics with when its node can no longer be trusted,

@@ -66,7 +66,7 @@ func newTransfer(t *testing.T) *transfer {
 	x := &transfer{t: t, lose: func(*messages.SnapshotChunk) bool { return false }}
 	x.there.self, x.here.self = ReplicaAddr("alpha"), ReplicaAddr("beta")
 	x.state = &logState{out: 1, open: &x.open}
-	x.reader = NewReplica(ReplicaOptions{ID: 2, Configuration: world3(), State: x.state, ChunkBytes: 4, Pipeline: 1})
+	x.reader = NewReplica(ReplicaOptions{ID: 2, Name: "beta", Configuration: world3(), State: x.state, ChunkBytes: 4, Pipeline: 1})
 	x.restartSender()
 	x.reader.lag.executed[x.there.self] = 100
 	x.reader.beginFetch(&x.here)
@@ -78,7 +78,7 @@ func (x *transfer) restartSender() {
 		x.from.Stop()
 	}
 	x.from = NewReplica(ReplicaOptions{
-		ID: 1, Configuration: world3(), ChunkBytes: 4, Pipeline: 1, State: &logState{out: 100, text: longText, open: &x.open},
+		ID: 1, Name: "alpha", Configuration: world3(), ChunkBytes: 4, Pipeline: 1, State: &logState{out: 100, text: longText, open: &x.open},
 	})
 }
 

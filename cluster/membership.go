@@ -197,10 +197,8 @@ func (n *Node) startEpoch(c actors.Configuration, eager bool) {
 	if me.Leader {
 		roles = append(roles, runtime.Child{Name: "leader", Build: func() actors.Role { return n.buildLeader(c, me.ID, eager) }})
 	}
-	n.tree.Grow(runtime.Child{Name: epochName(c), Children: roles})
+	n.tree.Grow(runtime.Child{Name: actors.EpochPath(c.Epoch), Children: roles})
 }
-
-func epochName(c actors.Configuration) string { return fmt.Sprintf("epoch-%d", c.Epoch) }
 
 // endEpoch ends the roles of an epoch that is no longer needed, and frees its part of
 // the journal.
@@ -208,7 +206,7 @@ func (n *Node) endEpoch(c actors.Configuration) {
 	if _, ok := c.Named(n.options.Member); !ok {
 		return
 	}
-	n.tree.End(actors.Addr(n.options.Member + "/" + epochName(c)))
+	n.tree.End(actors.Addr(n.options.Member + "/" + actors.EpochPath(c.Epoch)))
 	n.journal.Append(endOf(n.options.Member, c), nil)
 }
 
@@ -252,7 +250,7 @@ func (n *Node) buildReplica() actors.Role {
 		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })
 	}
 	return actors.NewReplica(actors.ReplicaOptions{
-		ID: n.me().ID, Incarnation: n.identity.Incarnation, Configuration: n.Configuration(), State: s,
+		ID: n.me().ID, Name: n.options.Member, Incarnation: n.identity.Incarnation, Configuration: n.epochs()[0], State: s,
 		Pipeline: p.Pipeline, BatchCommands: p.BatchCommands, BatchBytes: p.BatchBytes,
 		ChunkBytes: p.ChunkBytes, Tick: p.CatchUp,
 	})

@@ -150,7 +150,7 @@ func (r *remains) accepted(c actors.Configuration) (map[uint64]*messages.PValue,
 
 // recover makes the new cluster.
 func (r *remains) recover(id *messages.Identity, dir string) error {
-	next := actors.Adopt(actors.ReplicaOptions{ID: r.member.ID, Configuration: r.Configuration, State: r.state}, r.adopted)
+	next := actors.Adopt(actors.ReplicaOptions{ID: r.member.ID, Name: r.member.Name, Configuration: r.Configuration, State: r.state}, r.adopted)
 	if r.Configuration.Epoch > next.Epoch {
 		next = r.Configuration
 	}

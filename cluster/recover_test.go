@@ -63,7 +63,7 @@ func left(t *testing.T, executed uint64, accepted map[uint64]*messages.Ballot) O
 	for slot := range executed {
 		run = append(run, accept(slot+1, nil))
 	}
-	actors.Adopt(actors.ReplicaOptions{ID: 2, Configuration: o.configuration(), State: s}, run)
+	actors.Adopt(actors.ReplicaOptions{ID: 2, Name: "beta", Configuration: o.configuration(), State: s}, run)
 	if _, err := s.machine.Flush(); err != nil {
 		t.Fatal(err)
 	}

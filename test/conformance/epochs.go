@@ -130,9 +130,8 @@ func (r *Referee) isEarly(e actors.Event) bool {
 	case e.Self == actors.ReplicaAddr(e.Self.Member()):
 		return r.replicas[e.Self] == nil
 	}
-	var number uint64
-	n, _ := fmt.Sscanf(e.Self.Path(), "epoch-%d/", &number)
-	return n == 1 && number > known
+	number, ok := e.Self.Epoch()
+	return ok && number > known
 }
 
 // reconfigures is what executing a reconfiguration comes to: whether it is accepted,

@@ -54,6 +54,7 @@ func (r *Referee) onOpened(e actors.Event) {
 		return
 	}
 	r.counts.Starts++
+	r.makeRoom(string(e.Self), o)
 	r.sameDisk(e.Self, o) // it tells, too, whether the trace is whole
 	r.knows(o)
 	if o.Member != 0 && r.named[o.Member] != string(e.Self) {
@@ -67,6 +68,25 @@ func (r *Referee) onOpened(e actors.Event) {
 	}
 	r.nodes[string(e.Self)] = &node{opened: o, past: r.happened(fmt.Sprintf("was opened with disk %x, incarnation %d", o.Disk, o.Incarnation))}
 	r.openReplica(string(e.Self), o)
+}
+
+// makeRoom forgets the member that had a name before it was removed, when another one
+// comes with the name, and a disk of its own.
+func (r *Referee) makeRoom(name string, o *messages.Opened) {
+	was := r.nodes[name]
+	if was == nil || was.opened.Member == 0 || was.opened.Disk == o.Disk || len(r.epochs) == 0 {
+		return
+	}
+	if m, _ := r.latest().Named(name); m.ID == was.opened.Member {
+		return // it is a member still, and may not lose its disk
+	}
+	was.opened = &messages.Opened{Cluster: o.Cluster, Disk: o.Disk}
+	self := actors.ReplicaAddr(name)
+	if m, ok := r.latest().Named(name); ok && m.Replica {
+		r.replicas[self] = &replica{self: self, id: m.ID, slotOut: 1}
+	} else {
+		delete(r.replicas, self)
+	}
 }
 
 // sameDisk judges S11 when a process begins.
@@ -127,9 +147,8 @@ func (r *Referee) isOver(a actors.Addr) bool {
 	if len(r.epochs) == 0 || r.epochs[0].Epoch == 1 {
 		return false
 	}
-	var number uint64
-	n, _ := fmt.Sscanf(a.Path(), "epoch-%d/", &number)
-	return n == 1 && number < r.epochs[0].Epoch
+	number, ok := a.Epoch()
+	return ok && number < r.epochs[0].Epoch
 }
 
 // place finds where in the tree of its node a role stands; it returns what is wrong.
@@ -142,8 +161,8 @@ func (r *Referee) place(p *role) string {
 		p.kind = replicaRole
 		return orElse(r.replicas[p.self] != nil, "its member has no replica")
 	}
-	var number uint64
-	if n, _ := fmt.Sscanf(p.self.Path(), "epoch-%d/", &number); n != 1 {
+	number, ok := p.self.Epoch()
+	if !ok {
 		return "there is no such role"
 	}
 	if p.epoch = r.epochNumbered(number); p.epoch == nil {

@@ -64,7 +64,7 @@ func newWorld(n int, window uint64) *world {
 func (w *world) start(m actors.Member, window uint64) {
 	w.startEpoch(m, w.config, false)
 	w.spawn(actors.ReplicaAddr(m.Name), actors.NewReplica(actors.ReplicaOptions{
-		ID: m.ID, Incarnation: 1, Configuration: w.config, State: w.states[m.Name],
+		ID: m.ID, Name: m.Name, Incarnation: 1, Configuration: w.config, State: w.states[m.Name],
 		Pipeline: int(window), BatchCommands: 8, BatchBytes: 1 << 20, ChunkBytes: 1 << 20, Tick: time.Second,
 	}))
 }
@@ -96,17 +96,12 @@ func (w *world) steward(member string, m *messages.Configured) {
 		w.startEpoch(me, config, me.ID == m.Heir && c.Epoch > 1)
 	}
 	for addr := range w.roles {
-		epoch, isOf := epochOf(addr)
+		epoch, isOf := addr.Epoch()
 		if isOf && addr.Member() == member && !needed[epoch] {
 			w.ended[epoch] = true
 			delete(w.roles, addr)
 		}
 	}
-}
-
-func epochOf(a actors.Addr) (epoch uint64, ok bool) {
-	n, _ := fmt.Sscanf(a.Path(), "epoch-%d/", &epoch)
-	return epoch, n == 1
 }
 
 func (w *world) spawn(self actors.Addr, r actors.Role) {

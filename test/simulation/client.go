@@ -126,6 +126,9 @@ func (c *Client) tick() {
 func (c *Client) receive(m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Response:
+		if m.Incarnation != uint64(c.node.life) {
+			return // to a life of before
+		}
 		for _, a := range m.Answers {
 			c.answered(a)
 		}
@@ -155,7 +158,7 @@ func (c *Client) answered(a *messages.Answer) {
 		w.ackedOps = append(w.ackedOps, string(cmd.Operation))
 		w.history.end(open.record, string(a.Result))
 		w.Counts["acked"]++
-		c.later(w.draw(2*tick), c.write)
+		c.later(w.draw(6*tick), c.write)
 	}
 }
 
@@ -171,5 +174,5 @@ func (c *Client) looks(number uint64) {
 	w.history.end(read.record, fmt.Sprint(len(c.node.state.Log)))
 	w.Counts["read"]++
 	delete(c.reads, number)
-	c.later(w.draw(4*tick), c.readAgain)
+	c.later(w.draw(8*tick), c.readAgain)
 }

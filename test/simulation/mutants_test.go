@@ -56,7 +56,7 @@ var mutants = []mutant{
 }
 
 // seedsToCatch is within how many seeds each mutant is caught.
-const seedsToCatch = 60
+const seedsToCatch = 300
 
 // TestMutantsAreCaught builds the simulator with a fault in it, and wants a seed to
 // fail. A few mutants stand for all unless -mutants is given; that each text is still
@@ -119,7 +119,7 @@ func (m mutant) run(t *testing.T, path, text string) (seed, as string) {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("go", "test", "-overlay", overlay, ".", "-run", "^TestSeeds$", "-seeds", fmt.Sprint(orElse(m.seeds, seedsToCatch))).CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", overlay, ".", "-run", "^TestSeeds$", "-from=1", "-seeds", fmt.Sprint(orElse(m.seeds, seedsToCatch))).CombinedOutput()
 	found := failure.FindSubmatch(out)
 	switch {
 	case err == nil:

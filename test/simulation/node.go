@@ -21,6 +21,7 @@ type Node struct {
 	name   string
 	up     bool
 	life   int                    // counts its starts
+	disks  int                    // and how often it got an empty disk
 	epochs []actors.Configuration // in force, as far as it was told; on its disk
 	roles  map[actors.Addr]*process
 	disk   []*messages.Record // on disk
@@ -67,11 +68,32 @@ func (n *Node) Start() {
 	n.run(0)
 	n.Client = newClient(n)
 	n.flushLater()
+	n.greet()
+}
+
+// greet is what nodes tell each other when they connect: the configurations in force. It
+// goes on until it has arrived.
+func (n *Node) greet() {
+	w, life := n.world, n.life
+	for _, other := range w.Nodes {
+		if other.up && other.latest().Epoch > n.latest().Epoch {
+			m := &messages.Configured{From: string(actors.StewardAddr(other.name))}
+			for _, c := range other.epochs {
+				m.Configurations = append(m.Configurations, c.Proto())
+			}
+			w.deliver(other.name, actors.StewardAddr(n.name), m)
+		}
+	}
+	w.at(10*tick, func() {
+		if n.up && n.life == life {
+			n.greet()
+		}
+	})
 }
 
 func (n *Node) observeOpened() {
 	o := &messages.Opened{
-		Cluster: "simulation", Member: n.member().ID, Disk: uint64(slices.Index(n.world.Nodes, n) + 1),
+		Cluster: "simulation", Member: n.member().ID, Disk: uint64(1000*n.disks + slices.Index(n.world.Nodes, n) + 1),
 		Incarnation: uint64(n.life), Executed: n.state.Out,
 	}
 	for _, c := range n.epochs {
@@ -116,7 +138,7 @@ func (n *Node) configured(m *messages.Configured) {
 	if _, added := next[len(next)-1].Named(n.name); known == 0 && !added {
 		return
 	}
-	old := n.epochs
+	old, was := n.epochs, n.member().ID
 	n.epochs = next
 	for _, c := range old {
 		if c.Epoch < next[0].Epoch {
@@ -130,7 +152,20 @@ func (n *Node) configured(m *messages.Configured) {
 		n.Crash()
 		return
 	}
+	if was != 0 && n.member().ID != was {
+		n.Crash()
+		n.replaceDisk()
+		return
+	}
 	n.run(m.Heir)
+}
+
+// replaceDisk is what an operator does whose node says that its disk is of a member that
+// was removed, when another member has its name: the disk is of no use to that (S11).
+func (n *Node) replaceDisk() {
+	n.world.tell("%s gets an empty disk", n.name)
+	n.disks++
+	n.disk, n.saved, n.epochs = nil, nil, nil
 }
 
 func (n *Node) endEpoch(epoch uint64) {
@@ -166,7 +201,7 @@ func (n *Node) newReplica() actors.Role {
 		n.world.observe(actors.Event{Kind: k, Self: self, Message: m})
 	})
 	return actors.NewReplica(actors.ReplicaOptions{
-		ID: n.member().ID, Incarnation: uint64(n.life), Configuration: n.latest(), State: observed,
+		ID: n.member().ID, Name: n.name, Incarnation: uint64(n.life), Configuration: n.epochs[0], State: observed,
 		Pipeline: n.world.Pipeline, BatchCommands: n.world.Batch, BatchBytes: 1 << 20, ChunkBytes: 300, Tick: tick,
 	})
 }

@@ -82,7 +82,7 @@ func Run(seed uint64, o Options) *World {
 	for _, n := range w.Nodes {
 		n.Start()
 	}
-	for range orElse(o.Rounds, 30) {
+	for range orElse(o.Rounds, 16) {
 		w.Run(w.draw(12 * tick))
 		w.trouble()
 	}
@@ -96,6 +96,9 @@ func Run(seed uint64, o Options) *World {
 	return w
 }
 
+// patience is the bound on the time in which clients must have their answers after faults.
+const patience = 1000 * tick
+
 // converge ends the faults, takes away as many nodes as may fail, and wants the others
 // to answer all that they were asked and to hold the same.
 func (w *World) converge() {
@@ -106,17 +109,15 @@ func (w *World) converge() {
 				n.restart()
 			}
 		}
-		w.Run(60 * tick)
+		w.Run(30 * tick)
 	}
 	w.loseMinority()
 	w.Run(20 * tick)
 	for _, n := range w.Nodes {
 		n.Client.Stop()
 	}
-	for range 50 { // the bound: 1,000 ticks
-		if w.Run(20 * tick); w.isQuiet() {
-			break
-		}
+	for end := w.Now + patience; w.Now < end && !w.isQuiet(); {
+		w.Run(5 * tick)
 	}
 	if len(w.Broken) == 0 {
 		w.check()
@@ -147,13 +148,8 @@ func (w *World) loseMinority() {
 
 // isQuiet tells whether all that lives has been answered and has executed the same.
 func (w *World) isQuiet() bool {
-	out := w.newest().state.Out
-	for _, n := range w.Nodes {
-		if _, ok := w.newest().latest().Named(n.name); ok && n.up && (n.Client.waits() || n.state.Out != out) {
-			return false
-		}
-	}
-	return true
+	left := w.left()
+	return !slices.ContainsFunc(left, func(n *Node) bool { return n.Client.waits() || n.state.Out != left[0].state.Out })
 }
 
 // newest is a node that knows the last configuration.
@@ -161,16 +157,26 @@ func (w *World) newest() *Node {
 	return slices.MaxFunc(w.Nodes, func(a, b *Node) int { return int(a.latest().Epoch) - int(b.latest().Epoch) })
 }
 
+// left are the live members of the last configuration.
+func (w *World) left() (all []*Node) {
+	c := w.newest().latest()
+	for _, n := range w.Nodes {
+		if _, member := c.Named(n.name); member && n.up {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
 // check looks at the end of a run.
 func (w *World) check() {
-	var first *Node
-	for _, n := range w.Nodes {
-		if _, ok := w.newest().latest().Named(n.name); !ok || !n.up {
-			continue
-		}
-		if first == nil {
-			first = n
-		}
+	left := w.left()
+	if len(left) == 0 || len(w.ackedOps) == 0 {
+		w.broken("liveness: nothing was acknowledged: %v", w.Counts)
+		return
+	}
+	first := left[0]
+	for _, n := range left {
 		if !slices.Equal(n.state.Log, first.state.Log) {
 			w.broken("R3: %s and %s differ: %d and %d commands, slot_out %d and %d%s%s", first.name, n.name,
 				len(first.state.Log), len(n.state.Log), first.state.Out, n.state.Out, first.view(), n.view())
@@ -178,10 +184,6 @@ func (w *World) check() {
 		if n.Client.waits() {
 			w.broken("liveness: %d commands and %d reads of %s have no answer:%s", len(n.Client.open), len(n.Client.reads), n.name, n.view())
 		}
-	}
-	if first == nil || len(w.ackedOps) == 0 {
-		w.broken("liveness: nothing was acknowledged: %v", w.Counts)
-		return
 	}
 	sorted := slices.Sorted(slices.Values(first.state.Log))
 	for i := 1; i < len(sorted); i++ {

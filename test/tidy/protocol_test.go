@@ -52,7 +52,7 @@ func roles() []actors.Role {
 	}
 	all := []actors.Role{
 		actors.NewReplica(actors.ReplicaOptions{
-			ID: 1, Incarnation: 1, Configuration: c, State: &blank{out: 1}, Pipeline: 2,
+			ID: 1, Name: "alpha", Incarnation: 1, Configuration: c, State: &blank{out: 1}, Pipeline: 2,
 			BatchCommands: 8, BatchBytes: 1000, ChunkBytes: 100, Tick: time.Second,
 		}),
 		actors.NewLeader(actors.LeaderOptions{
