@@ -9,7 +9,7 @@ import (
 // trouble does something to the cluster.
 func (w *World) trouble() {
 	n := w.Nodes[w.rng.IntN(len(w.Nodes))]
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(13) {
 	case 0, 1:
 		if n.up {
 			n.Crash()
@@ -30,7 +30,14 @@ func (w *World) trouble() {
 	case 9:
 		n.slow = w.draw(2 * tick)
 		w.tell("%s is slow by %v", n.name, n.slow)
-	case 10, 11:
+	case 10:
+		if w.Jumps {
+			jump := w.draw(30 * tick)
+			n.ahead += jump
+			w.Counts["jump"]++
+			w.tell("the clock of %s jumps by %v", n.name, jump)
+		}
+	case 11, 12:
 		w.reconfigure()
 	}
 }

@@ -28,7 +28,8 @@ type Node struct {
 	dirty  []dirty            // written, not synced
 	state  *State
 	saved  []byte        // the state as it was last flushed
-	rate   float64       // of its clock
+	rate   float64       // of its clock, …
+	ahead  time.Duration // … and how far it has jumped
 	slow   time.Duration // that everything takes longer to reach it
 }
 

@@ -106,7 +106,7 @@ func (p *process) Self() actors.Addr { return p.self }
 
 // Now is the node's clock.
 func (p *process) Now() time.Duration {
-	return time.Duration(float64(p.node.world.Now) * p.node.rate)
+	return time.Duration(float64(p.node.world.Now)*p.node.rate) + p.node.ahead
 }
 
 // Rand draws from the seed.

@@ -14,11 +14,12 @@ type Options struct {
 	Observe func(at time.Duration, e actors.Event) // hears all that roles do
 	Tell    func(at time.Duration, fault string)   // hears what is done to them
 	Without string                                 // a kind of fault, of Kinds, that is left out
-	Rounds  int                                    // of trouble; 30 if 0
+	Rounds  int                                    // of trouble; 16 if 0
+	Change  func(*Faults)                          // changes what the seed has drawn
 }
 
 // Kinds are the kinds of faults that a seed draws from.
-var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "membership", "small window"}
+var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "jumps", "membership", "small window"}
 
 // settings draws which faults a seed has, and how bad they are: no run has them all.
 func settings(seed uint64, o Options) (nodes int, f Faults) {
@@ -44,11 +45,12 @@ func settings(seed uint64, o Options) (nodes int, f Faults) {
 		f.BadSync = 0.0005
 	}
 	if draw("drift", 3) {
-		f.Drift = 0.05
+		f.Drift, f.Clocks = 0.05, 0.05
 	}
 	if draw("lease", 3) {
 		f.Lease = 5 * tick / 2
 	}
+	f.Jumps = draw("jumps", 3) && f.Lease == 0 // a lease is good for clocks that only drift
 	if draw("membership", 2) {
 		f.Spare = 1 + w.rng.IntN(2)
 	}
@@ -65,6 +67,9 @@ func settings(seed uint64, o Options) (nodes int, f Faults) {
 // then with a core of nodes that nothing happens to, in which all must go right.
 func Run(seed uint64, o Options) *World {
 	nodes, faults := settings(seed, o)
+	if o.Change != nil {
+		o.Change(&faults)
+	}
 	w := NewWorld(seed, nodes, faults)
 	referee := conformance.New(conformance.Options{})
 	w.Observe = func(e actors.Event) {

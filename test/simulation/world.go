@@ -39,7 +39,9 @@ type Faults struct {
 	Sync         time.Duration // of a write, at the most
 	Panic        float64       // of a turn, that it ends in one
 	BadSync      float64       // of a write, that the disk fails and the node ends
-	Drift        float64       // of clocks: by how much, of 1, they are fast or slow
+	Drift        float64       // of clocks: by how much, of 1, they are fast or slow, as the leaders are told …
+	Clocks       float64       // … and as they are
+	Jumps        bool          // clocks go ahead at times, as those of machines that were suspended
 	Lease        time.Duration // of the leader in office; 0 is none
 	Spare        int           // nodes that may be added to the cluster
 
@@ -83,8 +85,8 @@ func NewWorld(seed uint64, n int, f Faults) *World {
 			w.Config.Members = append(w.Config.Members, fullMember(uint32(i+1), name))
 		}
 		node := &Node{world: w, name: name, rate: 1}
-		if f.Drift > 0 {
-			node.rate += f.Drift * (2*w.rng.Float64() - 1)
+		if f.Clocks > 0 {
+			node.rate += f.Clocks * (2*w.rng.Float64() - 1)
 		}
 		w.Nodes = append(w.Nodes, node)
 	}

@@ -1,0 +1,100 @@
+package simulation
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+)
+
+// TestALeaseHoldsWithinTheBoundOnly cuts the leader in office off, with clients on both
+// sides. While clocks drift no more than leaders are told its lease is over before another
+// one is in office. When they drift more, it answers a read that misses what was
+// acknowledged before, and that is caught (S8).
+func TestALeaseHoldsWithinTheBoundOnly(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		leader, rest float64 // how fast their clocks are
+		breaks       bool
+	}{
+		{"within the bound", 0.96, 1.04, false},
+		{"beyond it", 0.2, 1.8, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			caught := false
+			for seed := uint64(1); seed <= 20; seed++ {
+				w := NewWorld(seed, 3, Faults{Delay: tick / 20, Sync: tick / 20, Lease: 10 * tick, Drift: 0.05})
+				w.Observe = func(actors.Event) {}
+				for _, n := range w.Nodes {
+					n.Start()
+				}
+				w.Run(30 * tick)
+				leader := w.inOffice(t)
+				for _, n := range w.Nodes {
+					if n.setRate(c.rest); n == leader {
+						n.setRate(c.leader)
+					}
+				}
+				for _, n := range w.Nodes {
+					n.Client.Stop() // what is under way when a leader is cut off holds reads up
+				}
+				w.Run(30 * tick)
+				leader.Client.stopped = false
+				leader.Client.readAgain()
+				w.Run(10 * tick) // it has a lease
+				w.isolate(leader)
+				for _, n := range w.Nodes {
+					if n.Client.stopped {
+						n.Client.stopped = false
+						n.Client.write()
+					}
+				}
+				w.Run(60 * tick)
+				if w.inOffice(t) == leader {
+					t.Fatalf("seed %d: nobody took over", seed)
+				}
+				for _, b := range w.Broken {
+					if caught = true; !strings.Contains(b, "S8") || !c.breaks {
+						t.Errorf("seed %d: %s", seed, b)
+					}
+				}
+			}
+			if caught != c.breaks {
+				t.Errorf("a read that misses a write was caught: %t, want %t", caught, c.breaks)
+			}
+		})
+	}
+}
+
+// inOffice is the node of the leader in office with the highest ballot.
+func (w *World) inOffice(t *testing.T) (node *Node) {
+	t.Helper()
+	var highest actors.Ballot
+	for _, n := range w.Nodes {
+		for _, p := range n.roles {
+			l, ok := p.role.(*actors.Leader)
+			if ok && l.View().Standing == "active" && l.View().Ballot.Compare(highest) > 0 {
+				node, highest = n, l.View().Ballot
+			}
+		}
+	}
+	if node == nil {
+		t.Fatal("nobody is in office")
+	}
+	return node
+}
+
+// isolate cuts a node off from all others.
+func (w *World) isolate(n *Node) {
+	for _, other := range w.Nodes {
+		w.Cut(n.name, other.name)
+		w.Cut(other.name, n.name)
+	}
+}
+
+// setRate makes a node's clock go on at another rate.
+func (n *Node) setRate(rate float64) {
+	n.ahead += time.Duration(float64(n.world.Now) * (n.rate - rate))
+	n.rate = rate
+}
