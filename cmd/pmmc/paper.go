@@ -54,10 +54,16 @@ terminal, or as COLUMNS says; NO_COLOR=1 does without colours.`, f.Number, f.Tit
 // plainWidth is how wide lines are where there is no terminal.
 const plainWidth = 160
 
+// isTerminal tells whether somebody looks at what is written.
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 // screen tells how wide lines may be, and whether they may have colours.
 func screen(out io.Writer) (width int, colours bool) {
 	width = plainWidth
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := out.(*os.File); ok && isTerminal(out) {
 		colours = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		if w, _, err := term.GetSize(int(file.Fd())); err == nil && w > 0 {
 			width = w

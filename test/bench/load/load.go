@@ -1,0 +1,166 @@
+// Package load does something again and again, from many workers at once, and counts how
+// often and how fast: as fast as answers come (closed loop), or at a rate (open loop).
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Options are those of a run.
+type Options struct {
+	Workers int           // that do one thing at a time each
+	Rate    float64       // in a second, of all workers; 0 is as fast as answers come
+	Warm    time.Duration // that is not counted, before …
+	For     time.Duration // … the time that is
+	Do      func(ctx context.Context, worker int, number uint64) error
+	Kind    func(error) string // by what name an error is counted; by its text if nil
+	Report  func(Result)       // sees each second, if not nil
+}
+
+// Result is what came of a run, or of a part of it.
+type Result struct {
+	Took    time.Duration
+	Latency *hdrhistogram.Histogram // in microseconds, of all that was done
+	Errors  map[string]uint64
+}
+
+// Latencies are counted from 1 µs to 100 s with three digits.
+const (
+	longest = 100_000_000
+	digits  = 3
+)
+
+func newResult() Result {
+	return Result{Latency: hdrhistogram.New(1, longest, digits), Errors: make(map[string]uint64)}
+}
+
+// Rate is how much was done in a second.
+func (r Result) Rate() float64 { return float64(r.Latency.TotalCount()) / r.Took.Seconds() }
+
+// At is the latency below which a share of all lies, in per cent.
+func (r Result) At(percent float64) time.Duration {
+	return time.Duration(r.Latency.ValueAtQuantile(percent)) * time.Microsecond
+}
+
+// Failed is how much was not done.
+func (r Result) Failed() (n uint64) {
+	for _, m := range r.Errors {
+		n += m
+	}
+	return n
+}
+
+// String shows a result in a line.
+func (r Result) String() string {
+	return fmt.Sprintf("%.0f/s  p50 %v  p90 %v  p99 %v  p99.9 %v  max %v  errors %d",
+		r.Rate(), r.At(50), r.At(90), r.At(99), r.At(99.9), r.At(100), r.Failed())
+}
+
+func (r Result) add(other Result) {
+	r.Latency.Merge(other.Latency)
+	for kind, n := range other.Errors {
+		r.Errors[kind] += n
+	}
+}
+
+// worker does one thing at a time.
+type worker struct {
+	mu   sync.Mutex
+	part Result // since it was last taken
+}
+
+// take takes what was done since the last time.
+func (w *worker) take() Result {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	part := w.part
+	w.part = newResult()
+	return part
+}
+
+// Run runs the workers until the time is over, or ctx ends.
+func Run(ctx context.Context, o Options) Result {
+	ctx, cancel := context.WithCancel(ctx)
+	begin := time.Now()
+	var number atomic.Uint64
+	var running sync.WaitGroup
+	workers := make([]*worker, o.Workers)
+	for i := range workers {
+		w := &worker{part: newResult()}
+		workers[i] = w
+		running.Go(func() { w.run(ctx, o, i, begin, &number) })
+	}
+	defer func() {
+		cancel()
+		running.Wait()
+	}()
+	collect := func() Result {
+		all := newResult()
+		for _, w := range workers {
+			all.add(w.take())
+		}
+		return all
+	}
+	sleep(ctx, time.Until(begin.Add(o.Warm)))
+	collect()
+	total, counted := newResult(), time.Now()
+	for end := counted.Add(o.For); ctx.Err() == nil && time.Now().Before(end); {
+		second := time.Now()
+		sleep(ctx, min(time.Second, time.Until(end)))
+		part := collect()
+		part.Took = time.Since(second)
+		total.add(part)
+		if o.Report != nil {
+			o.Report(part)
+		}
+	}
+	total.Took = time.Since(counted)
+	return total
+}
+
+func (w *worker) run(ctx context.Context, o Options, id int, begin time.Time, number *atomic.Uint64) {
+	for ctx.Err() == nil {
+		n := number.Add(1) - 1
+		start := time.Now()
+		if o.Rate > 0 { // latency counts from when it was to start: who comes late has waited
+			start = begin.Add(time.Duration(float64(n) / o.Rate * float64(time.Second)))
+			sleep(ctx, time.Until(start))
+		}
+		err := o.Do(ctx, id, n)
+		if ctx.Err() != nil {
+			return
+		}
+		w.count(time.Since(start), err, o.Kind)
+	}
+}
+
+func (w *worker) count(took time.Duration, err error, kind func(error) string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil:
+		_ = w.part.Latency.RecordValue(min(max(took.Microseconds(), 1), longest)) // within its range
+	case kind != nil:
+		w.part.Errors[kind(err)]++
+	default:
+		w.part.Errors[err.Error()]++
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
