@@ -25,7 +25,7 @@ const (
 // from another (a clock, a random source, a lock, a socket, an actor framework) stays
 // out, or the simulator's seeds stop meaning anything.
 var rolesMayImport = []string{
-	"bytes", "cmp", "fmt", "hash/crc32", "hash/fnv", "maps", "slices", "sort", "strings", "time",
+	"bytes", "cmp", "fmt", "hash/crc32", "hash/fnv", "maps", "slices", "sort", "strconv", "strings", "time",
 	"google.golang.org/protobuf/proto",
 	"github.com/pmmc-go/pmmc/messages",
 }
