@@ -204,7 +204,7 @@ func (r *Replica) besideLeader() Addr {
 // propose is Fig. 1's propose(). A decree takes all the commands that wait, up to
 // a limit, so that batches grow with the load and a lone client waits for nobody.
 func (r *Replica) propose(env Env) { // Fig. 1 l. 2
-	for r.mayPropose() && len(r.requests) > 0 { // Fig. 1 l. 3
+	for r.mayPropose() && r.isWorthASlot() { // Fig. 1 l. 3
 		if _, decided := r.decisions[r.slotIn]; !decided { // Fig. 1 l. 5
 			// Fig. 1 l. 6
 			p := r.takeBatch()
@@ -220,6 +220,19 @@ func (r *Replica) propose(env Env) { // Fig. 1 l. 2
 // known, and the pipeline has room.
 func (r *Replica) mayPropose() bool {
 	return r.slotIn < r.slotOut+r.window() && len(r.proposals) < r.Pipeline && !r.isNew()
+}
+
+// isWorthASlot tells whether the commands that wait are to have a slot now: when none of
+// this replica's is in flight, or when they are as many as the most that one in flight
+// has. So the number in flight follows the load: clients that ask again as soon as they
+// are answered come together in few large decrees, each with one fsync for all, while
+// those who ask at their own pace do not wait for a decree that takes long.
+func (r *Replica) isWorthASlot() bool {
+	n, most := r.batch(r.requests), 0
+	for _, p := range r.proposals {
+		most = max(most, len(p.commands))
+	}
+	return n > 0 && (n >= most || n < len(r.requests))
 }
 
 func (r *Replica) window() uint64 { return r.epochs.latest().Window }

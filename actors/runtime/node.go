@@ -53,6 +53,8 @@ type Node struct {
 	refused atomic.Uint64
 	lives   atomic.Uint64 // of all roles, for Observe
 
+	dispatcher *dispatcher
+
 	mu       sync.Mutex
 	restarts map[string]int // by the pattern of Tree
 }
@@ -67,7 +69,7 @@ type Child struct {
 
 // Start starts a node's tree.
 func Start(o Options, children ...Child) (*Node, error) {
-	n := &Node{Options: o, began: time.Now(), restarts: make(map[string]int)}
+	n := &Node{Options: o, began: time.Now(), restarts: make(map[string]int), dispatcher: newDispatcher()}
 	root, err := o.System.Root.SpawnNamed(n.branch("", children), Root)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: start %s: %w", o.Member, err)
@@ -102,13 +104,13 @@ func (n *Node) branch(path string, children []Child) *actor.Props {
 				n.fail(fmt.Errorf("runtime: start %s%s: %w", path, c.Name, err))
 			}
 		}
-	}, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
+	}, n.common()...)
 }
 
 func (n *Node) props(parent string, c Child) *actor.Props {
 	switch {
 	case c.Actor != nil:
-		return actor.PropsFromProducer(c.Actor, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
+		return actor.PropsFromProducer(c.Actor, n.common()...)
 	case c.Build != nil:
 		return n.role(actors.Addr(n.Member+"/"+parent+c.Name), c.Build)
 	}
@@ -118,7 +120,7 @@ func (n *Node) props(parent string, c Child) *actor.Props {
 func (n *Node) role(self actors.Addr, build func() actors.Role) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &shell{node: n, self: self, build: build}
-	}, actor.WithSupervisor(n), actor.WithMailbox(newMailbox))
+	}, n.common()...)
 }
 
 // HandleFailure brings back an actor that panicked, as Tree says, or ends the node.
@@ -174,7 +176,10 @@ func (n *Node) Stop(a actors.Addr) error { return n.stop(n.PID(a)) }
 func (n *Node) End(a actors.Addr) { n.System.Root.Stop(n.PID(a)) }
 
 // StopAll ends all actors of the node and waits for them.
-func (n *Node) StopAll() error { return n.stop(n.root) }
+func (n *Node) StopAll() error {
+	defer n.dispatcher.close()
+	return n.stop(n.root)
+}
 
 func (n *Node) stop(pid *actor.PID) error {
 	if err := n.System.Root.StopFuture(pid).Wait(); err != nil {

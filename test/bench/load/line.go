@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,19 @@ func Library(name string, start func(dir string) (Proposer, func(), error)) {
 	size := flag.Int("size", 256, "bytes of an operation")
 	warm := flag.Duration("warm", time.Second, "time that is not counted")
 	long := flag.Duration("for", 3*time.Second, "time that is")
+	profile := flag.String("cpuprofile", "", "write a profile of the processors into this file")
 	flag.Parse()
+	if *profile != "" {
+		out, err := os.Create(*profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(out)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			os.Exit(1)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	if err := library(name, start, *dir, *proposers, *size, *warm, *long); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
