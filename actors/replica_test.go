@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -279,4 +281,35 @@ func TestReplicaProposesAgainToAllLeaders(t *testing.T) {
 		}
 	}
 	expect(t, "asked again at ticks", at, "[2 4 8 16]")
+}
+
+// The number of slots in flight follows the load: what waits gets a slot when none is in
+// flight, or when it is as much as the largest decree that is.
+func TestBatchesGrowWithTheLoad(t *testing.T) {
+	r, _, env := newTestReplica(100)
+	r.BatchCommands = 4
+	sizes := func() (all []int) {
+		for _, p := range take[*messages.Propose](env) {
+			all = append(all, len(decreeOf(p.Decree).Commands))
+		}
+		env.sent = nil
+		return all
+	}
+	r.Receive(env, &messages.Office{Ballot: ballot(1, 1), Epoch: 1})
+	env.sent = nil
+	step := func(what string, m proto.Message, want ...int) {
+		t.Helper()
+		if r.Receive(env, m); !slices.Equal(sizes(), want) {
+			t.Errorf("%s: want decrees of %d commands", what, want)
+		}
+	}
+	own := func(slot uint64) *messages.Decision {
+		return &messages.Decision{Pvalue: &messages.PValue{Ballot: ballot(1, 1), Slot: slot, Decree: r.proposals[slot].decree}}
+	}
+	step("none in flight", request("a"), 1)
+	step("two wait, one is in flight", request("b", "c"), 2)
+	step("fewer than the two in flight", request("d"))
+	step("the one is done", own(1))
+	step("none is in flight any more", own(2), 1)
+	step("a full decree never waits", request("e", "f", "g", "h", "i"), 4)
 }

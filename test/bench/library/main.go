@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func start(dir string) (load.Proposer, func(), error) {
 	for _, m := range members {
 		n, err := cluster.Start(cluster.Options{
 			Cluster: "bench", Member: m.Name, Members: members, DataDir: filepath.Join(dir, m.Name), Machine: &counter{},
-			Protocol: proto(),
+			Protocol: cluster.DefaultProtocol(),
 		})
 		if err != nil {
 			stop()
@@ -92,9 +91,3 @@ func start(dir string) (load.Proposer, func(), error) {
 }
 
 func main() { load.Library("pmmc", start) }
-
-func proto() cluster.Protocol {
-	p := cluster.DefaultProtocol()
-	fmt.Sscan(os.Getenv("PIPE"), &p.Pipeline)
-	return p
-}
