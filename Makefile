@@ -65,7 +65,11 @@ mutants: ## See that the simulator finds each planted fault, and write docs/test
 	go test ./test/simulation -run TestMutantsAreCaught -count 1 -timeout 0 -v -mutants
 
 .PHONY: bench
-bench: ## Run the benchmarks, for benchstat: BENCH=Journal COUNT=6
+bench: ## Measure beside hashicorp/raft, etcd-io/raft and etcd, into docs/benchmarks.md; QUICK=1 is one short pass
+	go run ./test/bench $(if $(QUICK),-quick)
+
+.PHONY: microbench
+microbench: ## Run the benchmarks of packages, for benchstat: BENCH=Journal COUNT=6
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 ./...
 
 .PHONY: cover

@@ -24,7 +24,8 @@ type Line struct {
 	P999    float64 `json:"p999_us"`
 	Max     float64 `json:"max_us"`
 	Failed  uint64  `json:"failed"`
-	CPU     float64 `json:"cpu_us"` // of the process, for one operation
+	CPU     float64 `json:"cpu_us"`           // for one operation
+	Memory  int64   `json:"memory,omitempty"` // of servers, in bytes
 }
 
 // LineOf tells a result.

@@ -1,0 +1,98 @@
+// Command bench measures pmmc beside what people would use instead, in one run: its
+// library beside hashicorp/raft and etcd-io/raft, its server beside etcd's, and all beside
+// what the disk and the loopback allow. Configurations take turns, so that a machine that
+// becomes slow is slow for all.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+// plan is what a run measures, and for how long.
+type plan struct {
+	rounds     int
+	proposers  []int
+	clients    []int
+	reads      bool // of servers, too
+	kills      int
+	warm, long time.Duration
+}
+
+var (
+	whole = plan{
+		rounds: 5, proposers: []int{1, 16, 64, 256, 1024}, clients: []int{1, 64, 256, 1000}, reads: true, kills: 20,
+		warm: time.Second, long: 3 * time.Second,
+	}
+	quick = plan{
+		rounds: 1, proposers: []int{1, 256}, clients: []int{256}, kills: 2,
+		warm: 500 * time.Millisecond, long: 1500 * time.Millisecond,
+	}
+)
+
+func main() {
+	isQuick := flag.Bool("quick", false, "one short pass, and a line of ratios")
+	rounds := flag.Int("rounds", whole.rounds, "how often each is measured")
+	out := flag.String("out", "docs/benchmarks.md", "where the tables go, but with -quick")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := whole
+	p.rounds = *rounds
+	if *isQuick {
+		p = quick
+	}
+	r, err := run(ctx, p)
+	if err == nil && !*isQuick {
+		err = os.WriteFile(*out, []byte(r.document()), 0o644)
+	}
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(r.ratios())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures all of a plan.
+func run(ctx context.Context, p plan) (*results, error) {
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	programs, err := build(ctx, filepath.Join(dir, "bin"))
+	if err != nil {
+		return nil, err
+	}
+	r := newResults(p)
+	for round := range p.rounds {
+		say("round %d of %d", round+1, p.rounds)
+		f, err := measureFloor(ctx, dir, p.long)
+		if err != nil {
+			return nil, err
+		}
+		r.floors = append(r.floors, f)
+		for i := range programs.libraries {
+			if err := r.measureLibrary(ctx, p, dir, programs.libraries[(round+i)%len(programs.libraries)]); err != nil {
+				return nil, err
+			}
+		}
+		if err := r.measureServers(ctx, p, dir, programs, round); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.measureGaps(ctx, p, dir, programs); err != nil {
+		return nil, err
+	}
+	return r, ctx.Err()
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
