@@ -164,7 +164,7 @@ func TestMemberReplace(t *testing.T) {
 	s := newSample(t, 3, "")
 	s.write("delta", s.joining())
 	s.start(names...)
-	stop := s.writing(0, 1, 2, 3)
+	stop := s.writing(1, 2, 3) // not at the one that is killed
 	s.nodes["alpha"].kill()
 	replace := []string{"member", "replace", "alpha", "delta", "--peer", s.address(3, 0), "--client", s.address(3, 1), s.endpoints()}
 	p := start(t, nil, replace...)

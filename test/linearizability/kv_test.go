@@ -214,20 +214,30 @@ func agree(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
 	c.WaitReady()
 	c.WaitAgreement()
-	hashes := make(map[string]uint32)
-	var first uint32
-	for _, n := range c.Nodes() {
-		ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
-		r, err := c.Client(n.Name).HashKV(ctx, n.Endpoint(), 0)
-		cancel()
-		if err != nil {
-			t.Fatalf("HashKV of %s: %v", n.Name, err)
+	// What clients gave up may still be executed: hashes are of one revision, or taken again.
+	var hashes map[int64]map[uint32][]string
+	c.Eventually("at one revision", func() error {
+		hashes = make(map[int64]map[uint32][]string)
+		for _, n := range c.Nodes() {
+			ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
+			r, err := c.Client(n.Name).HashKV(ctx, n.Endpoint(), 0)
+			cancel()
+			if err != nil {
+				return fmt.Errorf("HashKV of %s: %w", n.Name, err)
+			}
+			if hashes[r.HashRevision] == nil {
+				hashes[r.HashRevision] = make(map[uint32][]string)
+			}
+			hashes[r.HashRevision][r.Hash] = append(hashes[r.HashRevision][r.Hash], n.Name)
 		}
-		hashes[n.Name], first = r.Hash, r.Hash
-	}
-	for _, h := range hashes {
-		if h != first {
-			t.Errorf("HashKV differs: %v", hashes)
+		if len(hashes) > 1 {
+			return fmt.Errorf("by revision: %v", hashes)
+		}
+		return nil
+	})
+	for revision, all := range hashes {
+		if len(all) > 1 {
+			t.Errorf("HashKV differs at revision %d: %v", revision, all)
 		}
 	}
 }
