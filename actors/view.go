@@ -13,6 +13,7 @@ type ReplicaView struct {
 	Requests        int    // commands that wait for a slot
 	Proposals       int    // slots proposed and not decided
 	Decisions       int    // slots decided that cannot be executed yet
+	Epoch           uint64 // the latest that was decided, as far as executed
 	Office          Ballot // of the leader in office, as far as known; ⊥ when none is
 	Restoring       bool   // a snapshot is coming
 	ReadsWaiting    uint64 // the client's reads that may not look yet
@@ -25,7 +26,7 @@ type ReplicaView struct {
 func (r *Replica) View() ReplicaView {
 	v := ReplicaView{
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
-		Proposals: len(r.proposals), Decisions: len(r.decisions), Office: r.offices[r.epochs.at(r.slotIn).Epoch],
+		Proposals: len(r.proposals), Decisions: len(r.decisions), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
 		Executed: maps.Clone(r.lag.executed),
 	}

@@ -96,9 +96,29 @@ func (n *Node) office() actors.Ballot {
 	return v.Office
 }
 
+// LatestConfiguration is the latest one at the time of the call or after it, where
+// Configuration is what this node knows of.
+func (n *Node) LatestConfiguration(ctx context.Context) (actors.Configuration, error) {
+	if err := n.Barrier(ctx); err != nil {
+		return actors.Configuration{}, err
+	}
+	// The replica knows it now; the node is told by the replica.
+	for ctx.Err() == nil {
+		if v, ok := view[actors.ReplicaView](n, actors.ReplicaAddr(n.options.Member)); ok {
+			return n.await(ctx, v.Epoch)
+		}
+		select {
+		case <-n.ending:
+			return actors.Configuration{}, ErrStopped
+		default:
+		}
+	}
+	return actors.Configuration{}, fmt.Errorf("cluster: the replica does not show itself: %w", context.Cause(ctx))
+}
+
 // settled waits until one configuration is in force, as of now, and returns it.
 func (n *Node) settled(ctx context.Context) (actors.Configuration, error) {
-	if err := n.Barrier(ctx); err != nil {
+	if _, err := n.LatestConfiguration(ctx); err != nil {
 		return actors.Configuration{}, err
 	}
 	c, err := n.poll(ctx, func(all []actors.Configuration) bool { return len(all) == 1 })

@@ -134,6 +134,10 @@ func (n *lonely) Reconfigure(_ context.Context, change cluster.Change) (actors.C
 	return next, nil
 }
 
+func (n *lonely) LatestConfiguration(ctx context.Context) (actors.Configuration, error) {
+	return n.Configuration(), n.Barrier(ctx)
+}
+
 // MoveLeader succeeds where this member, number 1, hands over to the other leader.
 func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	n.mu.Lock()

@@ -35,12 +35,16 @@ type clusterServer struct {
 
 // MemberList lists the members.
 func (s *clusterServer) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	c := s.g.options.Node.Configuration()
 	if r.Linearizable {
-		if err := s.g.patiently(ctx, s.g.options.Node.Barrier); err != nil {
+		if err := s.g.patiently(ctx, func(ctx context.Context) (err error) {
+			c, err = s.g.options.Node.LatestConfiguration(ctx)
+			return err
+		}); err != nil {
 			return nil, err
 		}
 	}
-	return &pb.MemberListResponse{Header: s.header(), Members: s.all(s.g.options.Node.Configuration())}, nil
+	return &pb.MemberListResponse{Header: s.header(), Members: s.all(c)}, nil
 }
 
 // MemberAdd adds a member, under the next number.

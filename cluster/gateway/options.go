@@ -23,6 +23,7 @@ type Node interface {
 	Barrier(ctx context.Context) error
 	Status() cluster.Status
 	Configuration() actors.Configuration
+	LatestConfiguration(ctx context.Context) (actors.Configuration, error)
 	Reconfigure(ctx context.Context, change cluster.Change) (actors.Configuration, error)
 	MoveLeader(ctx context.Context, to uint32) error
 	Leaving() <-chan struct{}
