@@ -17,7 +17,7 @@ func (g *Gateway) keepLooking() {
 	defer again.Stop()
 	said := healthpb.HealthCheckResponse_UNKNOWN
 	leaving := g.options.Node.Leaving()
-	for {
+	for g.life.Err() == nil { // a look may take longer than the pause, and both be ready
 		g.look()
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
 		if g.hasLeader() {
