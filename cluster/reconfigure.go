@@ -38,7 +38,7 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 		}
 		next.Epoch = latest.Epoch + 1
 		if err = next.Follows(latest); err == nil {
-			err = n.survives(next)
+			err = n.survives(ctx, next)
 		}
 		if err != nil {
 			return actors.Configuration{}, fmt.Errorf("%w: %w", ErrRefused, err)
@@ -155,12 +155,35 @@ func (n *Node) poll(ctx context.Context, holds func([]actors.Configuration) bool
 	return n.Configuration(), nil
 }
 
+// reachPatience is how long a change waits for acceptors that this node does not reach:
+// with one that has just been added, the connection may be under way.
+const reachPatience = 2 * time.Second
+
 // survives tells why the cluster would stand still in a configuration, as far as this
-// node can see: a majority of its acceptors must be reached now.
-func (n *Node) survives(next actors.Configuration) error {
+// node can see: a majority of its acceptors must be reached.
+func (n *Node) survives(ctx context.Context, next actors.Configuration) error {
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	ticks := time.NewTicker(pollEvery)
+	defer ticks.Stop()
+	for {
+		acceptors, silent := n.reaches(next)
+		if 2*len(silent) < acceptors {
+			return nil
+		}
+		select {
+		case <-ticks.C:
+		case <-n.ending:
+			return ErrStopped
+		case <-ctx.Done():
+			return fmt.Errorf("of its %d acceptors this node does not reach %q: %w", acceptors, silent, ErrNoMajority)
+		}
+	}
+}
+
+// reaches counts a configuration's acceptors, and names those without a connection.
+func (n *Node) reaches(next actors.Configuration) (acceptors int, silent []string) {
 	peers := n.transport.Stats().Peers
-	var acceptors int
-	var silent []string
 	for _, m := range next.Members {
 		if !m.Acceptor {
 			continue
@@ -170,8 +193,5 @@ func (n *Node) survives(next actors.Configuration) error {
 			silent = append(silent, m.Name)
 		}
 	}
-	if 2*len(silent) < acceptors {
-		return nil
-	}
-	return fmt.Errorf("of its %d acceptors this node does not reach %q: %w", acceptors, silent, ErrNoMajority)
+	return acceptors, silent
 }
