@@ -24,7 +24,7 @@ const (
 	maxScrapes = 8
 )
 
-// serveHTTP serves health, metrics and the version, as etcd does.
+// serveHTTP serves health, metrics and the version, as etcd does, and profiles.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
@@ -32,6 +32,7 @@ func (g *Gateway) serveHTTP() {
 		g.answer(w, http.StatusOK, version.Versions{Server: version.Version, Cluster: clusterVersion(), Storage: clusterVersion()})
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	profiles(mux)
 	g.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
