@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -20,6 +21,7 @@ type stage struct {
 	batch    *pebble.Batch
 	position position // after the operations so far
 	changes  uint32   // of the operation that is being executed
+	leases   []leaseNews
 
 	key, value []byte // scratch: Pebble copies what it is given
 }
@@ -78,6 +80,15 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	case op.Txn != nil:
 		response, err = runner{ctx: context.Background(), stage: g}.txn(op.Txn)
 		return resultTxn, response, err
+	case op.LeaseGrant != nil:
+		response, err = g.grantLease(op.LeaseGrant)
+		return resultLeaseGrant, response, err
+	case op.LeaseRevoke != nil:
+		response, err = g.revokeLease(op.LeaseRevoke, op.Header.GetID())
+		return resultLeaseRevoke, response, err
+	case op.LeaseCheckpoint != nil:
+		response, err = g.renewLeases(op.LeaseCheckpoint)
+		return resultLeaseRenewal, response, err
 	default:
 		response, err = g.compact(op.Compaction)
 		return resultCompaction, response, err
@@ -97,7 +108,9 @@ func (g *stage) view() view {
 // checkPut says whether the state allows a put, and returns the key's live version.
 func (v view) checkPut(r *pb.PutRequest) (prev meta, found bool, err error) {
 	if r.Lease != 0 {
-		return meta{}, false, rpctypes.ErrGRPCLeaseNotFound // no lease is ever granted
+		if _, granted, err := v.lease(r.Lease); err != nil || !granted {
+			return meta{}, false, cmp.Or(err, rpctypes.ErrGRPCLeaseNotFound)
+		}
 	}
 	if prev, found, err = v.latest(r.Key); err != nil {
 		return meta{}, false, err
@@ -127,12 +140,15 @@ func (g *stage) put(r *pb.PutRequest) (*pb.PutResponse, error) {
 			response.PrevKv = kv
 		}
 	}
-	c := change{meta: meta{mod: g.next(), create: prev.create, version: prev.version + 1}, key: r.Key, value: value}
+	c := change{meta: meta{mod: g.next(), create: prev.create, version: prev.version + 1, lease: r.Lease}, key: r.Key, value: value}
 	if !found {
 		c.create = c.mod.main
 	}
 	if r.IgnoreLease {
 		c.lease = prev.lease
+	}
+	if err := g.attach(c.key, prev.lease, c.lease); err != nil {
+		return nil, err
 	}
 	if err := g.record(c); err != nil {
 		return nil, err
@@ -162,6 +178,9 @@ func (g *stage) deleteRange(r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, 
 		}
 	}
 	for _, k := range keys {
+		if err := g.attach(k.key, k.meta.lease, 0); err != nil {
+			return nil, err
+		}
 		if err := g.record(change{meta: meta{mod: g.next()}, deleted: true, key: k.key}); err != nil {
 			return nil, err
 		}

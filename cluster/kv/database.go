@@ -19,6 +19,7 @@ type database struct {
 	position atomic.Pointer[position] // as of the last Commit
 	flushed  atomic.Uint64            // executed, as far as it is known to be on disk
 	swept    atomic.Int64             // the compactor has done its work up to here
+	leases   []leaseNews              // that there were when it was opened, for the lessor
 
 	refs     atomic.Int64 // the store's own is one
 	obsolete atomic.Bool  // to be removed once it is closed
@@ -67,10 +68,24 @@ func (db *database) load() error {
 	if err != nil {
 		return err
 	}
+	db.leases = nil
+	if err := eachLease(db, func(id int64, l lease) {
+		db.leases = append(db.leases, leaseNews{id: id, now: l})
+	}); err != nil {
+		return err
+	}
 	db.position.Store(&p)
 	db.flushed.Store(p.executed)
 	db.swept.Store(mark.main)
 	return nil
+}
+
+// takeLeases returns the leases that there were when the database was opened, and
+// forgets them.
+func (db *database) takeLeases() []leaseNews {
+	leases := db.leases
+	db.leases = nil
+	return leases
 }
 
 // acquire returns the database in use, for release.

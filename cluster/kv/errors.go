@@ -16,6 +16,9 @@ var (
 	ErrMalformed = status.Error(codes.InvalidArgument, "kv: malformed operation")
 	// ErrWrites is returned for a transaction that writes and came as a query.
 	ErrWrites = status.Error(codes.InvalidArgument, "kv: a query cannot write")
+	// ErrLeaseRenewed is the result of the revocation of a lease that had expired, by
+	// the clock of who proposed it, and was renewed before that.
+	ErrLeaseRenewed = status.Error(codes.FailedPrecondition, "kv: the lease was renewed")
 )
 
 // refusals are the errors that an operation may have as its result. A result
@@ -27,6 +30,9 @@ var refusals = []error{
 	rpctypes.ErrGRPCValueProvided,
 	rpctypes.ErrGRPCLeaseProvided,
 	rpctypes.ErrGRPCLeaseNotFound,
+	rpctypes.ErrGRPCLeaseExist,
+	rpctypes.ErrGRPCLeaseTTLTooLarge,
+	ErrLeaseRenewed,
 	rpctypes.ErrGRPCTooManyOps,
 	rpctypes.ErrGRPCDuplicateKey,
 	rpctypes.ErrGRPCInvalidSortOption,

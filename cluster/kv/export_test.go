@@ -44,3 +44,29 @@ const CompactionStep = compactionStep
 
 // Pebble is the database in use.
 func (s *Store) Pebble() *pebble.DB { return s.db.DB }
+
+// Deleted are the keys that a revision deleted, in the order in which it did.
+func (s *Store) Deleted(rev int64) (keys []string, err error) {
+	v, end, err := s.view()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	it, err := v.iterate(versionKey(nil, revision{main: rev}), versionKey(nil, revision{main: rev + 1}))
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		var c change
+		if c, err = parseChange(it.Value()); c.deleted {
+			keys = append(keys, string(c.key))
+		}
+	}
+	return keys, closeIterator(it, err)
+}
+
+// Grant tells the lessor of a grant.
+func (l *Lessor) Grant(id, ttl int64) { l.hear([]leaseNews{{id: id, now: lease{ttl: ttl}}}) }
+
+// Revoke tells the lessor of a revocation.
+func (l *Lessor) Revoke(id int64) { l.hear([]leaseNews{{id: id, gone: true}}) }

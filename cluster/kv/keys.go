@@ -12,23 +12,28 @@ import (
 //	l key               → meta                  the live version of a key
 //	h esc(key) ^rev ^sub → meta, empty if deleted  all versions of a key, newest first
 //	v rev sub           → version, see values.go   all versions in the order of their making
+//	e id                → a lease: its time to live and its term
+//	k id key            → nothing: the key lives as long as the lease
 //	r name              → a record of the node
-//	m name              → the store's own position and the compactor's mark
+//	m name              → the store's own position, the compactor's mark, the last term of a lease
 //
 // Reads of the present go through l, whose entries are small and one for each key;
 // reads of the past go through h. Values lie in v alone: they are written once, in
 // order, and neither a scan nor a compaction of the small keys moves them.
 const (
-	spaceLatest  = 'l'
-	spaceHistory = 'h'
-	spaceVersion = 'v'
-	spaceRecord  = 'r'
-	spaceMeta    = 'm'
+	spaceLatest   = 'l'
+	spaceHistory  = 'h'
+	spaceVersion  = 'v'
+	spaceLease    = 'e'
+	spaceAttached = 'k'
+	spaceRecord   = 'r'
+	spaceMeta     = 'm'
 )
 
 var (
 	keyPosition = []byte{spaceMeta, 'p'}
 	keySwept    = []byte{spaceMeta, 's'}
+	keyTerm     = []byte{spaceMeta, 't'}
 )
 
 // revision is a place in the order of all versions: main counts effective

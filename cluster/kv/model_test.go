@@ -16,10 +16,11 @@ import (
 type model struct {
 	states    []map[string]*mvccpb.KeyValue // by revision
 	compacted int64
+	leases    modelLeases
 }
 
 func newModel() *model {
-	return &model{states: []map[string]*mvccpb.KeyValue{{}, {}}, compacted: -1}
+	return &model{states: []map[string]*mvccpb.KeyValue{{}, {}}, compacted: -1, leases: modelLeases{granted: map[int64]*modelLease{}}}
 }
 
 func (m *model) revision() int64 { return int64(len(m.states)) - 1 }
@@ -71,6 +72,8 @@ func (m *model) execute(op *pb.InternalRaftRequest) (response proto.Message, err
 		return a.put(op.Put), nil
 	case op.DeleteRange != nil:
 		return a.delete(op.DeleteRange), nil
+	case op.LeaseGrant != nil, op.LeaseRevoke != nil, op.LeaseCheckpoint != nil:
+		return m.executeLease(a, op)
 	case op.Compaction != nil:
 		if op.Compaction.Revision <= m.compacted {
 			return nil, rpctypes.ErrGRPCCompacted
@@ -92,7 +95,10 @@ func (m *model) execute(op *pb.InternalRaftRequest) (response proto.Message, err
 }
 
 func (a *attempt) refusesPut(r *pb.PutRequest) error {
-	if r.IgnoreValue && a.state[string(r.Key)] == nil {
+	if r.Lease != 0 && a.m.leases.granted[r.Lease] == nil {
+		return rpctypes.ErrGRPCLeaseNotFound
+	}
+	if (r.IgnoreValue || r.IgnoreLease) && a.state[string(r.Key)] == nil {
 		return rpctypes.ErrGRPCKeyNotFound
 	}
 	return nil
@@ -101,11 +107,14 @@ func (a *attempt) refusesPut(r *pb.PutRequest) error {
 func (a *attempt) put(r *pb.PutRequest) *pb.PutResponse {
 	a.wrote = true
 	prev := a.state[string(r.Key)]
-	now := &mvccpb.KeyValue{Key: r.Key, Value: r.Value, CreateRevision: a.revision(), ModRevision: a.revision(), Version: 1}
+	now := &mvccpb.KeyValue{Key: r.Key, Value: r.Value, CreateRevision: a.revision(), ModRevision: a.revision(), Version: 1, Lease: r.Lease}
 	if prev != nil {
 		now.CreateRevision, now.Version = prev.CreateRevision, prev.Version+1
 		if r.IgnoreValue {
 			now.Value = prev.Value
+		}
+		if r.IgnoreLease {
+			now.Lease = prev.Lease
 		}
 	}
 	a.state[string(r.Key)] = now
@@ -218,6 +227,8 @@ func holds(state map[string]*mvccpb.KeyValue, c *pb.Compare) bool {
 			order = cmp.Compare(kv.Version, c.GetVersion())
 		case pb.Compare_MOD:
 			order = cmp.Compare(kv.ModRevision, c.GetModRevision())
+		case pb.Compare_LEASE:
+			order = cmp.Compare(kv.Lease, c.GetLease())
 		case pb.Compare_VALUE:
 			order = cmp.Compare(string(kv.Value), string(c.GetValue()))
 		}

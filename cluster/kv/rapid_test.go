@@ -53,6 +53,12 @@ func drawPut(t *rapid.T) *pb.PutRequest {
 	if r.IgnoreValue {
 		r.Value = nil
 	}
+	switch rapid.IntRange(0, 5).Draw(t, "leased") {
+	case 0:
+		r.IgnoreLease = true
+	case 1, 2:
+		r.Lease = anyLease.Draw(t, "lease")
+	}
 	return r
 }
 
@@ -72,13 +78,16 @@ func drawCompare(t *rapid.T, m *model) *pb.Compare {
 	if anyBool.Draw(t, "of a range") {
 		c.RangeEnd = []byte(anyEnd.Draw(t, "range_end"))
 	}
-	switch rapid.IntRange(0, 2).Draw(t, "target") {
+	switch rapid.IntRange(0, 3).Draw(t, "target") {
 	case 0:
 		c.Target = pb.Compare_VERSION
 		c.TargetUnion = &pb.Compare_Version{Version: rapid.Int64Range(0, 2).Draw(t, "version")}
 	case 1:
 		c.Target = pb.Compare_MOD
 		c.TargetUnion = &pb.Compare_ModRevision{ModRevision: rapid.Int64Range(0, m.revision()).Draw(t, "mod")}
+	case 2:
+		c.Target = pb.Compare_LEASE
+		c.TargetUnion = &pb.Compare_Lease{Lease: rapid.Int64Range(0, 3).Draw(t, "lease")}
 	default:
 		c.Target = pb.Compare_VALUE
 		c.TargetUnion = &pb.Compare_Value{Value: []byte(anyValue.Draw(t, "value"))}
@@ -111,13 +120,15 @@ func drawTxn(t *rapid.T, m *model, depth int) *pb.TxnRequest {
 }
 
 func drawOperation(t *rapid.T, m *model) *pb.InternalRaftRequest {
-	switch kind := rapid.IntRange(0, 9).Draw(t, "operation"); {
+	switch kind := rapid.IntRange(0, 12).Draw(t, "operation"); {
 	case kind < 5:
 		return &pb.InternalRaftRequest{Put: drawPut(t)}
 	case kind < 6:
 		return &pb.InternalRaftRequest{DeleteRange: drawDelete(t)}
 	case kind < 9:
 		return txn(drawTxn(t, m, 2))
+	case kind < 12:
+		return drawLease(t, m)
 	default:
 		return compact(rapid.Int64Range(m.compacted, m.revision()+1).Draw(t, "compaction"))
 	}
@@ -165,6 +176,7 @@ func TestAgainstAModel(t *testing.T) {
 				want, wantErr := m.begin().rangeKeys(r)
 				sameAnswer(t, r, got, want, err, wantErr)
 			},
+			"leases": func(t *rapid.T) { sameLeases(t, one, m) },
 			"slot": func(*rapid.T) {
 				two.executeBytes(waiting, nil)
 				waiting = nil
@@ -186,6 +198,9 @@ func TestAgainstAModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 		sameState(t, three, two)
+		sameLeases(rt, one, m)
+		sameLeases(rt, two, m)
+		sameLeases(rt, three, m)
 		for rev := max(m.compacted, 1); rev <= m.revision(); rev++ {
 			if one.hash(rev) != two.hash(rev) {
 				rt.Fatalf("hashes at %d of %d differ", rev, m.revision())

@@ -57,6 +57,7 @@ func (s *Store) switchTo(db *database, name string) error {
 	}
 	s.db = db
 	s.mu.Unlock()
+	s.lessor.reset(db.takeLeases())
 	old.obsolete.Store(true)
 	old.release()
 	s.compactor.wake()

@@ -16,6 +16,9 @@ const (
 	resultDeleteRange
 	resultTxn
 	resultCompaction
+	resultLeaseGrant
+	resultLeaseRevoke
+	resultLeaseRenewal
 )
 
 // Sessions keep results in the replicated state, so equal responses must be equal bytes.
@@ -35,10 +38,10 @@ func encodeRefusal(err error) []byte {
 	return append([]byte{resultError}, status.Convert(err).Message()...)
 }
 
-// DecodeResult returns what an operation came to: a PutResponse,
-// DeleteRangeResponse, TxnResponse or CompactionResponse, or the error that it was
-// refused with, which is one of etcd's rpctypes or ErrMalformed. Headers have their
-// revision and nothing else.
+// DecodeResult returns what an operation came to: its response (that of a
+// LeaseCheckpoint is the same with the times to live), or the error that it was refused
+// with, which is one of etcd's rpctypes or of this package. Headers have their revision
+// and nothing else.
 func DecodeResult(result []byte) (proto.Message, error) {
 	if len(result) == 0 {
 		return nil, fmt.Errorf("kv: result is empty")
@@ -55,6 +58,12 @@ func DecodeResult(result []byte) (proto.Message, error) {
 		response = new(pb.TxnResponse)
 	case resultCompaction:
 		response = new(pb.CompactionResponse)
+	case resultLeaseGrant:
+		response = new(pb.LeaseGrantResponse)
+	case resultLeaseRevoke:
+		response = new(pb.LeaseRevokeResponse)
+	case resultLeaseRenewal:
+		response = new(pb.LeaseCheckpointRequest)
 	default:
 		return nil, fmt.Errorf("kv: result of unknown kind %d", result[0])
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	// MemTableSize is how much is gathered in memory before it goes to disk, in
 	// bytes; 0 is 16 MiB. Up to four times as much is held while the disk is slow.
 	MemTableSize int64
+
+	Clock Clock // of the leases' times to live; nil is the process's
 }
 
 const (
@@ -59,6 +61,7 @@ type Store struct {
 	failOnce sync.Once
 
 	compactor compactor
+	lessor    *Lessor
 }
 
 // Open opens the store in a directory, or makes an empty one where there is none.
@@ -69,6 +72,7 @@ func Open(options Options) (*Store, error) {
 		log:       options.Logger,
 		snapshots: make(map[*Snapshot]struct{}),
 		failed:    make(chan struct{}),
+		lessor:    newLessor(options.Clock),
 	}
 	if s.fs == nil {
 		s.fs = vfs.Default
@@ -88,6 +92,7 @@ func Open(options Options) (*Store, error) {
 		s.cache.Unref()
 		return nil, err
 	}
+	s.lessor.reset(s.db.takeLeases())
 	s.compactor.start(s)
 	return s, nil
 }
@@ -154,6 +159,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
 	}
 	db.position.Store(&after)
+	s.lessor.hear(g.leases)
 	if after.compacted != before.compacted {
 		s.compactor.wake()
 	}

@@ -43,7 +43,9 @@ func checkOperation(op *pb.InternalRaftRequest, maxOps int) error {
 		return CheckDeleteRange(op.DeleteRange)
 	case op.Txn != nil:
 		return CheckTxn(op.Txn, maxOps)
-	case op.Compaction != nil:
+	case op.LeaseGrant != nil:
+		return CheckLeaseGrant(op.LeaseGrant)
+	case op.Compaction != nil, op.LeaseRevoke != nil, op.LeaseCheckpoint != nil:
 		return nil
 	default:
 		return ErrMalformed

@@ -138,7 +138,7 @@ func TestCheck(t *testing.T) {
 		{"no command", &pb.InternalRaftRequest{ID: 1, Header: &pb.RequestHeader{ID: 1}}, kv.Limits{}, kv.ErrMalformed},
 		{"two commands", &pb.InternalRaftRequest{Put: put("a", "").Put, Compaction: compact(1).Compaction}, kv.Limits{}, kv.ErrMalformed},
 		{"a read", &pb.InternalRaftRequest{Range: requestKey("a")}, kv.Limits{}, kv.ErrMalformed},
-		{"a command of another service", &pb.InternalRaftRequest{LeaseGrant: &pb.LeaseGrantRequest{}}, kv.Limits{}, kv.ErrMalformed},
+		{"a command of another service", &pb.InternalRaftRequest{AuthEnable: &pb.AuthEnableRequest{}}, kv.Limits{}, kv.ErrMalformed},
 		{"a header beside a command", &pb.InternalRaftRequest{Header: &pb.RequestHeader{ID: 1}, Put: put("a", "").Put}, kv.Limits{}, nil},
 	}
 	for _, tt := range tests {
