@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,6 +20,10 @@ import (
 func looksOnly(method string) bool {
 	return strings.HasPrefix(method, "/grpc.health.") || strings.HasPrefix(method, "/pmmc.")
 }
+
+// lasts tells which streams go on for as long as their clients want, and do little at a
+// time. They would take the places of others for good, so they have their own.
+func lasts(method string) bool { return method == pb.Lease_LeaseKeepAlive_FullMethodName }
 
 // place is that of a request among those under way. It belongs to the stream until
 // the request's body is read, for which there is a time limit, and from then on to the
@@ -37,8 +42,11 @@ type placeKey struct{}
 // headers is read.
 func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, error) {
 	pool := g.requests
-	if looksOnly(call.FullMethodName) {
+	switch {
+	case looksOnly(call.FullMethodName):
 		pool = g.looks
+	case lasts(call.FullMethodName):
+		pool = g.lasting
 	}
 	err := g.refusal(call)
 	if err == nil {
@@ -99,8 +107,8 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	return resp, g.translate(ctx, err)
 }
 
-// stream does the same for streams. Those that only look would go on for ever, so
-// they end with the gateway.
+// stream does the same for streams. Those that only look or last would go on for ever,
+// so they end with the gateway.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer g.measure(info.FullMethod, time.Now(), &err)
 	if err := notOffered(info.FullMethod); err != nil {
@@ -115,7 +123,7 @@ func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	}
 	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
-	if !looksOnly(info.FullMethod) {
+	if !looksOnly(info.FullMethod) && !lasts(info.FullMethod) {
 		return g.translate(ss.Context(), handle(srv, ss))
 	}
 	ctx, cancel := context.WithCancel(ss.Context())

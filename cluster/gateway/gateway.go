@@ -45,6 +45,9 @@ const (
 	maxStreams = 65536
 	// maxLooks is how many may look at the node's health or ask for its view at a time.
 	maxLooks = 1024
+	// maxLasting is how many streams that last there are, of all clients: each has one,
+	// or a few.
+	maxLasting = 16384
 	// handshakeTime is how long a client may take to make itself known.
 	handshakeTime = 10 * time.Second
 )
@@ -62,7 +65,9 @@ type Gateway struct {
 
 	requests chan struct{} // one for each request under way
 	looks    chan struct{} // and for each that only looks at the node
+	lasting  chan struct{} // and for each stream that lasts
 	bytes    atomic.Int64  // of the writes under way
+	renewer  *renewer
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
@@ -87,10 +92,12 @@ func Start(o Options) (*Gateway, error) {
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
+		lasting: make(chan struct{}, maxLasting),
 	}
 	g.life, g.end = context.WithCancel(context.Background())
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
+	g.renewer = newRenewer(g)
 	if err := g.listen(); err != nil {
 		g.end()
 		return nil, err
@@ -100,6 +107,8 @@ func Start(o Options) (*Gateway, error) {
 		g.serveHTTP()
 	}
 	g.running.Go(g.keepLooking)
+	g.running.Go(func() { g.renewer.run(g.life) })
+	g.running.Go(func() { newExpirer(g).run(g.life) })
 	return g, nil
 }
 
@@ -139,7 +148,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterMaintenanceServer(g.grpc, &maintenanceServer{g: g})
 	pb.RegisterClusterServer(g.grpc, &clusterServer{g: g})
 	pb.RegisterWatchServer(g.grpc, watchServer{})
-	pb.RegisterLeaseServer(g.grpc, leaseServer{})
+	pb.RegisterLeaseServer(g.grpc, &leaseServer{g: g})
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
 	admin.RegisterAdminServer(g.grpc, &adminServer{cluster: o.Cluster, status: o.Node.Status, database: o.Store.Size})

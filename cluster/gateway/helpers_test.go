@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type lonely struct {
 	most     int           // of them, ever
 	held     chan struct{} // calls wait until it is closed; nil holds none
 	leader   bool
+	office   string // who is in office, if there is a leader; beta if empty
 	members  actors.Configuration
 	behind   map[string]uint64 // slots that learners are behind; who is not there is not connected
 	refuses  error             // changes of configuration
@@ -103,7 +105,7 @@ func (n *lonely) Status() cluster.Status {
 		s.Transport.Peers[learner] = transport.PeerStats{Connected: true}
 	}
 	if n.leader {
-		s.Ready, s.InOffice, s.Replica.Office = true, "beta", actors.Ballot{Round: 7, Leader: 2}
+		s.Ready, s.InOffice, s.Replica.Office = true, cmp.Or(n.office, "beta"), actors.Ballot{Round: 7, Leader: 2}
 	}
 	return s
 }

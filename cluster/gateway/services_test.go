@@ -143,11 +143,6 @@ func TestUnimplemented(t *testing.T) {
 	f := start(t)
 	ctx := t.Context()
 	watch := <-f.Watch(ctx, "a")
-	_, grant := f.Grant(ctx, 10)
-	_, revoke := f.Revoke(ctx, 1)
-	_, alive := f.KeepAliveOnce(ctx, 1)
-	_, left := f.TimeToLive(ctx, 1)
-	_, leases := f.Leases(ctx)
 	_, down := f.Downgrade(ctx, clientv3.DowngradeValidate, "3.6")
 	_, user := f.UserAdd(ctx, "a", "b")
 	_, role := f.RoleList(ctx)
@@ -158,11 +153,6 @@ func TestUnimplemented(t *testing.T) {
 		text string
 	}{
 		{"watch", watch.Err(), "pmmc: watch is not offered yet"},
-		{"grant", grant, "pmmc: leases are not offered yet"},
-		{"revoke", revoke, "pmmc: leases are not offered yet"},
-		{"keep alive", alive, "pmmc: leases are not offered yet"},
-		{"time to live", left, "pmmc: leases are not offered yet"},
-		{"leases", leases, "pmmc: leases are not offered yet"},
 		{"downgrade", down, "pmmc: there is no version"},
 		{"user", user, "pmmc: users and roles are not offered"},
 		{"role", role, "pmmc: users and roles are not offered"},
