@@ -99,6 +99,7 @@ func (n *lonely) Status() cluster.Status {
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
 	s.Configuration = n.members
+	s.Configuration.Members = slices.Clone(n.members.Members) // tests change them in place
 	s.Replica.Executed, s.Transport.Peers = make(map[actors.Addr]uint64), make(map[string]transport.PeerStats)
 	for learner, behind := range n.behind {
 		s.Replica.Executed[actors.ReplicaAddr(learner)] = s.Replica.SlotOut - min(behind, s.Replica.SlotOut)
