@@ -188,7 +188,7 @@ func TestKeepAlivesShareAnOperation(t *testing.T) {
 	const streams = 10
 	all := make([]*renewing, streams)
 	for i := range all {
-		mustGrant(t, f, int64(i)+1, 10)
+		mustGrant(t, f, int64(i)+1, 10+int64(i))
 		all[i] = f.renewing()
 	}
 	before := f.node.proposed
@@ -207,7 +207,7 @@ func TestKeepAlivesShareAnOperation(t *testing.T) {
 	})
 	release()
 	for i, s := range all {
-		s.is(int64(i)+1, 10)
+		s.is(int64(i)+1, 10+int64(i))
 	}
 	f.node.change(func() {
 		if got := f.node.proposed - before; got != 2 || f.node.most != 1 {
@@ -267,6 +267,28 @@ func TestKeepAliveStreamEnds(t *testing.T) {
 	}
 	if _, err := s.Recv(); !errors.Is(err, rpctypes.ErrGRPCStopped) {
 		t.Errorf("at the end of the gateway: %v", err)
+	}
+}
+
+// A lease that was renewed after it expired, by somebody's clock, is not revoked for it.
+func TestExpiryIsOfATerm(t *testing.T) {
+	clock := new(hands)
+	f := start(t, timed(t, clock))
+	mustGrant(t, f, 1, 10)
+	clock.pass(10 * time.Second)
+	expired := f.gateway.options.Store.Lessor().Expired(1)
+	if _, err := f.KeepAliveOnce(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	e := newExpirer(f.gateway)
+	if err := e.revoke(t.Context(), expired[0]); !errors.Is(err, kv.ErrLeaseRenewed) {
+		t.Errorf("the revocation of a renewed lease: %v", err)
+	}
+	if err := e.revokeAll(t.Context(), expired); err != nil {
+		t.Errorf("it is no failure: %v", err)
+	}
+	if r, err := f.TimeToLive(t.Context(), 1); err != nil || r.TTL != 10 {
+		t.Errorf("time to live %+v, %v", r, err)
 	}
 }
 

@@ -155,6 +155,10 @@ func TestRevoke(t *testing.T) {
 	if _, err := n.do(revoke(1)); err != rpctypes.ErrGRPCLeaseNotFound {
 		t.Errorf("revoked twice: %v", err)
 	}
+	n.mustDo(grant(1, 60))
+	if keys := n.keysOf(1); len(keys) != 0 {
+		t.Errorf("granted again, it has %q", keys)
+	}
 	n.mustDo(grant(2, 60))
 	if r := n.mustDo(revoke(2)).(*pb.LeaseRevokeResponse); r.Header.Revision != before+1 {
 		t.Errorf("a lease without keys was revoked at %d, after %d", r.Header.Revision, before+1)
