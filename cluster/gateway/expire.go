@@ -20,7 +20,7 @@ const (
 	maxExpired = 1024
 	// maxRevocations is how many revocations are under way at a time: many leases that
 	// expire at once must not keep clients waiting.
-	maxRevocations = 64
+	maxRevocations = 16
 	// renewalGrace is how long nothing is revoked after a time in which it may not have
 	// been possible to renew: long enough for clients to find the node that serves them.
 	renewalGrace = 2 * time.Second

@@ -90,11 +90,16 @@ var anyLease = rapid.SampledFrom([]int64{1, 2, 3, -1})
 
 func drawLease(t *rapid.T, m *model) *pb.InternalRaftRequest {
 	id := anyLease.Draw(t, "lease")
-	switch rapid.IntRange(0, 3).Draw(t, "what") {
-	case 0, 1:
+	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	case 0, 1, 2:
 		return grant(id, rapid.Int64Range(-1, 5).Draw(t, "ttl"))
-	case 2:
+	case 3:
 		return renew(rapid.SliceOfN(anyLease, 0, 3).Draw(t, "leases")...)
+	case 4:
+		if l := m.leases.granted[id]; l != nil {
+			return expire(id, l.term)
+		}
+		return revoke(id)
 	default:
 		return expire(id, rapid.Uint64Range(0, m.leases.lastTerm+1).Draw(t, "term"))
 	}

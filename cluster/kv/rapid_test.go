@@ -120,14 +120,14 @@ func drawTxn(t *rapid.T, m *model, depth int) *pb.TxnRequest {
 }
 
 func drawOperation(t *rapid.T, m *model) *pb.InternalRaftRequest {
-	switch kind := rapid.IntRange(0, 12).Draw(t, "operation"); {
+	switch kind := rapid.IntRange(0, 14).Draw(t, "operation"); {
 	case kind < 5:
 		return &pb.InternalRaftRequest{Put: drawPut(t)}
 	case kind < 6:
 		return &pb.InternalRaftRequest{DeleteRange: drawDelete(t)}
 	case kind < 9:
 		return txn(drawTxn(t, m, 2))
-	case kind < 12:
+	case kind < 14:
 		return drawLease(t, m)
 	default:
 		return compact(rapid.Int64Range(m.compacted, m.revision()+1).Draw(t, "compaction"))
@@ -156,16 +156,19 @@ func TestAgainstAModel(t *testing.T) {
 		two.StopCompactor()
 		var waiting [][]byte // for two's next slot
 		rt.Repeat(map[string]func(*rapid.T){
-			"operation": func(t *rapid.T) {
-				op := drawOperation(t, m)
-				got, err := one.do(op)
-				waiting = append(waiting, must(proto.Marshal(op)))
-				want, wantErr := proto.Message(nil), kv.Check(op, kv.Limits{})
-				if wantErr == nil {
-					want, wantErr = m.execute(op)
+			"operations": func(t *rapid.T) {
+				for range rapid.IntRange(1, 8).Draw(t, "operations") {
+					op := drawOperation(t, m)
+					got, err := one.do(op)
+					waiting = append(waiting, must(proto.Marshal(op)))
+					want, wantErr := proto.Message(nil), kv.Check(op, kv.Limits{})
+					if wantErr == nil {
+						want, wantErr = m.execute(op)
+					}
+					sameAnswer(t, op, got, want, err, wantErr)
+					refused[err]++
 				}
-				sameAnswer(t, op, got, want, err, wantErr)
-				refused[err]++
+				sameLeases(t, one, m)
 				if one.Revision() != m.revision() || one.CompactRevision() != m.compacted {
 					t.Fatalf("revision %d, compacted to %d, want %d, %d", one.Revision(), one.CompactRevision(), m.revision(), m.compacted)
 				}
@@ -176,7 +179,6 @@ func TestAgainstAModel(t *testing.T) {
 				want, wantErr := m.begin().rangeKeys(r)
 				sameAnswer(t, r, got, want, err, wantErr)
 			},
-			"leases": func(t *rapid.T) { sameLeases(t, one, m) },
 			"slot": func(*rapid.T) {
 				two.executeBytes(waiting, nil)
 				waiting = nil
@@ -208,7 +210,7 @@ func TestAgainstAModel(t *testing.T) {
 		}
 	})
 	t.Logf("errors by kind: %v", refused)
-	if refused[nil] == 0 || len(refused) < 4 {
+	if refused[nil] == 0 || len(refused) < 4 || refused[kv.ErrLeaseRenewed] == 0 {
 		t.Errorf("the operations came to %v: too few kinds", refused)
 	}
 }
