@@ -21,6 +21,9 @@ const (
 	// maxRevocations is how many revocations are under way at a time: many leases that
 	// expire at once must not keep clients waiting.
 	maxRevocations = 16
+	// OwnCalls is how many calls of the node a gateway makes at a time besides those that
+	// its Limits let through, with some to spare: a renewal, revocations and a barrier.
+	OwnCalls = 2 * maxRevocations
 	// renewalGrace is how long nothing is revoked after a time in which it may not have
 	// been possible to renew: long enough for clients to find the node that serves them.
 	renewalGrace = 2 * time.Second
@@ -46,7 +49,7 @@ func newExpirer(g *Gateway) *expirer {
 		lessor:  g.options.Store.Lessor(),
 		barrier: func(ctx context.Context) error { return g.freshen(ctx, false) },
 		revoke: func(ctx context.Context, l kv.Expired) error {
-			_, err := propose[*pb.LeaseRevokeResponse](ctx, g, &pb.InternalRaftRequest{
+			_, err := proposeOwn[*pb.LeaseRevokeResponse](ctx, g, &pb.InternalRaftRequest{
 				Header: &pb.RequestHeader{ID: l.Term}, LeaseRevoke: &pb.LeaseRevokeRequest{ID: l.ID},
 			})
 			return err

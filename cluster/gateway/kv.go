@@ -33,6 +33,20 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 	if g.bytes.Add(size) > int64(g.options.Limits.InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	return decide[R](ctx, g, encoded)
+}
+
+// proposeOwn is propose for operations that are the node's own: clients that flood it
+// must not keep it from them.
+func proposeOwn[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
+	encoded, err := proto.Marshal(op)
+	if err != nil {
+		return response, fmt.Errorf("gateway: encode an operation: %w", err)
+	}
+	return decide[R](ctx, g, encoded)
+}
+
+func decide[R proto.Message](ctx context.Context, g *Gateway, encoded []byte) (response R, err error) {
 	var result cluster.Result
 	err = g.patiently(ctx, func(ctx context.Context) (err error) {
 		result, err = g.options.Node.Propose(ctx, encoded)

@@ -270,6 +270,22 @@ func TestKeepAliveStreamEnds(t *testing.T) {
 	}
 }
 
+// Writes that are too many for the node do not keep it from renewing leases.
+func TestRenewalsUnderAFlood(t *testing.T) {
+	f := start(t)
+	mustGrant(t, f, 1, 10)
+	flood := int64(DefaultLimits().InFlightBytes)
+	f.gateway.bytes.Add(flood)
+	defer f.gateway.bytes.Add(-flood)
+	client := pb.NewKVClient(f.ActiveConnection())
+	if _, err := client.Put(t.Context(), &pb.PutRequest{Key: []byte("a")}); !errors.Is(err, rpctypes.ErrGRPCRequestTooManyRequests) {
+		t.Errorf("a write: %v", err)
+	}
+	if r, err := f.KeepAliveOnce(t.Context(), 1); err != nil || r.TTL != 10 {
+		t.Errorf("a keep-alive: %v, %v", r, err)
+	}
+}
+
 // A lease that was renewed after it expired, by somebody's clock, is not revoked for it.
 func TestExpiryIsOfATerm(t *testing.T) {
 	clock := new(hands)

@@ -42,6 +42,8 @@ func newMetrics(g *Gateway) *metrics {
 	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(len(g.requests)) })
 	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
 	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
+	m.gauge("leases", "Leases that are granted.", func() float64 { return float64(g.options.Store.Lessor().Len()) })
+	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(len(g.lasting)) })
 	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
 	for _, n := range nodeGauges {
 		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })

@@ -60,7 +60,7 @@ func (o Options) check() error {
 type Limits struct {
 	RequestBytes  int           // of a request
 	TxnOps        int           // operations of a transaction
-	InFlight      int           // requests under way, of all clients
+	InFlight      int           // requests under way, of all clients; the node needs OwnCalls more
 	InFlightBytes int           // of the writes under way
 	Connections   int           // of clients
 	Timeout       time.Duration // of the cluster's part in a request

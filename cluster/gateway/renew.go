@@ -34,7 +34,7 @@ func newRenewer(g *Gateway) *renewer {
 	return &renewer{
 		woken: make(chan struct{}, 1),
 		propose: func(ctx context.Context, op *pb.InternalRaftRequest) (*pb.LeaseCheckpointRequest, error) {
-			return propose[*pb.LeaseCheckpointRequest](ctx, g, op)
+			return proposeOwn[*pb.LeaseCheckpointRequest](ctx, g, op)
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/config"
 )
 
@@ -19,6 +20,7 @@ func clusterOptions(c *config.Config, log hclog.Logger) cluster.Options {
 		Listen: c.Listen.Peer, DataDir: c.Node.DataDir,
 		Protocol: protocolOptions(c), Logger: log,
 	}
+	o.Protocol.InFlight += gateway.OwnCalls
 	if len(c.Join) > 0 {
 		return o // the cluster says who its members are
 	}
