@@ -33,14 +33,14 @@ const (
 // in office. Two nodes may both take themselves for it, and their clocks may differ: a
 // revocation says which term of the lease has expired, and is refused in a later one.
 type expirer struct {
-	ours    func() bool // whether it is for this node to do
+	ours    func() (round uint64, yes bool) // whether it is for this node to do, and in which office
 	lessor  *kv.Lessor
 	barrier func(context.Context) error
 	revoke  func(context.Context, kv.Expired) error
 	log     hclog.Logger
 
-	was  bool          // ours, at the last look
-	from time.Duration // on the lessor's clock: nothing is revoked before
+	round uint64        // of the last office in which it was for this node to do
+	from  time.Duration // on the lessor's clock: nothing is revoked before
 }
 
 func newExpirer(g *Gateway) *expirer {
@@ -60,11 +60,11 @@ func newExpirer(g *Gateway) *expirer {
 
 // expires tells whether it is for this node to have leases revoked. If the leader in
 // office has no replica beside it, it knows no deadlines: then all nodes do it, which
-// costs more and does no harm.
-func (g *Gateway) expires() bool {
+// costs more and does no harm. Each office has a round of its own.
+func (g *Gateway) expires() (round uint64, yes bool) {
 	seen := g.seen.Load()
 	leader, ok := seen.Configuration.Named(seen.InOffice)
-	return ok && (leader.Name == g.options.Member || !leader.Replica)
+	return seen.Replica.Office.Round, ok && (leader.Name == g.options.Member || !leader.Replica)
 }
 
 func (e *expirer) run(ctx context.Context) {
@@ -82,17 +82,18 @@ func (e *expirer) run(ctx context.Context) {
 
 // step has some leases revoked, and reports whether there may be more.
 func (e *expirer) step(ctx context.Context) (more bool) {
-	ours := e.ours()
-	if ours && !e.was {
+	round, ours := e.ours()
+	if ours && round != e.round {
+		e.round = round
 		e.wait()
 	}
-	e.was = ours
 	if !ours || e.lessor.Now() < e.from || len(e.lessor.Expired(1)) == 0 {
 		return false
 	}
 	// It shows that there is a majority, which may not have been so for long, and that
 	// what this node knows of renewals is fresh.
-	if err := e.barrier(ctx); err != nil {
+	began := e.lessor.Now()
+	if err := e.barrier(ctx); err != nil || e.lessor.Now()-began > renewalGrace {
 		e.wait()
 		return false
 	}

@@ -24,14 +24,16 @@ type expiring struct {
 
 	mu      sync.Mutex
 	office  bool
-	fails   error // of barriers
+	round   uint64
+	fails   error         // of barriers
+	takes   time.Duration // a barrier
 	answer  func(kv.Expired) error
 	revoked []kv.Expired
 }
 
 func newExpiring(t *testing.T, leases int) *expiring {
 	t.Helper()
-	x := &expiring{clock: new(hands), office: true, answer: func(kv.Expired) error { return nil }}
+	x := &expiring{clock: new(hands), office: true, round: 1, answer: func(kv.Expired) error { return nil }}
 	var err error
 	if x.store, err = kv.Open(kv.Options{Dir: "state", FS: vfs.NewMem(), Clock: x.clock.now}); err != nil {
 		t.Fatal(err)
@@ -54,9 +56,9 @@ func newExpiring(t *testing.T, leases int) *expiring {
 		t.Fatal(err)
 	}
 	x.expirer = &expirer{
-		ours:    func() bool { return x.office },
+		ours:    func() (uint64, bool) { return x.round, x.office },
 		lessor:  x.store.Lessor(),
-		barrier: func(context.Context) error { return x.fails },
+		barrier: func(context.Context) error { x.clock.pass(x.takes); return x.fails },
 		revoke:  x.record,
 		log:     hclog.NewNullLogger(),
 	}
@@ -103,9 +105,16 @@ func TestExpiryWaits(t *testing.T) {
 	is("with a majority again", 0)
 	x.clock.pass(1)
 	is("with a majority for long", 3)
+	x.takes = renewalGrace + 1
+	is("with a majority after a while", 0)
+	x.takes = 0
+	x.clock.pass(renewalGrace)
+	is("with a majority for long again", 3)
 	x.office = false
-	is("out of office again", 0)
+	is("while nobody knows", 0)
 	x.office = true
+	is("in the same office", 3)
+	x.round = 2
 	is("new in office again", 0)
 }
 
@@ -181,7 +190,7 @@ func TestWhoExpires(t *testing.T) {
 		c := twoMembers()
 		c.Members[1].Replica = tt.leaderReplica
 		g.seen.Store(&cluster.Status{InOffice: tt.office, Configuration: c})
-		if got := g.expires(); got != tt.want {
+		if _, got := g.expires(); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
