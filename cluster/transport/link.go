@@ -83,6 +83,7 @@ func (t *Transport) newLink(member, address string) (*link, error) {
 		grpc.WithDefaultCallOptions(
 			grpc.WaitForReady(true), grpc.MaxCallSendMsgSize(limits.wireBytes()), grpc.MaxCallRecvMsgSize(maxHeaders),
 		),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
 		grpc.WithIdleTimeout(0), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
 	)
 	if err != nil {

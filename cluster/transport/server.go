@@ -23,6 +23,10 @@ type service struct {
 	t *Transport
 }
 
+// window is how much a peer may send that is not read yet, in bytes. gRPC would find a
+// size by itself, with a ping for every few messages.
+const window = 8 << 20
+
 // maxHeaders is how long the headers of a call may be, in bytes.
 const maxHeaders = 8 << 10
 
@@ -38,6 +42,7 @@ func (t *Transport) newServer() *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec(l.BatchMessages, garbled)),
 		grpc.MaxRecvMsgSize(l.wireBytes()),
 		grpc.MaxConcurrentStreams(1),
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(2*l.Introduction), // the door is faster, and counts
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: l.KeepAlive, Timeout: l.Silence}),
