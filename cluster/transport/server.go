@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -42,6 +43,7 @@ func (t *Transport) newServer() *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec(l.BatchMessages, garbled)),
 		grpc.MaxRecvMsgSize(l.wireBytes()),
 		grpc.MaxConcurrentStreams(1),
+		experimental.BufferPool(buffers),
 		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(2*l.Introduction), // the door is faster, and counts
