@@ -87,7 +87,7 @@ func checkLevel(level string) error {
 
 // gcPercent is how much garbage there may be before it is collected, for 100 of what
 // lives, unless GOGC says it. Little lives on a node's heap: Pebble's memory is not there.
-const gcPercent = 400
+const gcPercent = 200
 
 // runNode runs one node until ctx ends, or the node does.
 func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out, logs io.Writer) error {
