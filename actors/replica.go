@@ -222,17 +222,17 @@ func (r *Replica) mayPropose() bool {
 	return r.slotIn < r.slotOut+r.window() && len(r.proposals) < r.Pipeline && !r.isNew()
 }
 
-// isWorthASlot tells whether the commands that wait are to have a slot now: when none of
-// this replica's is in flight, or when they are as many as the most that one in flight
-// has. So the number in flight follows the load: clients that ask again as soon as they
-// are answered come together in few large decrees, each with one fsync for all, while
-// those who ask at their own pace do not wait for a decree that takes long.
+// isWorthASlot tells whether the commands that wait are to have a slot now: when they
+// are as many as all of this replica's that are in flight, or more than a decree takes.
+// So the number in flight follows the load: clients that ask again as soon as they are
+// answered come together in few large decrees, each with one fsync for all, while those
+// who ask at their own pace do not wait for a decree that takes long.
 func (r *Replica) isWorthASlot() bool {
-	n, most := r.batch(r.requests), 0
+	n, flying := r.batch(r.requests), 0
 	for _, p := range r.proposals {
-		most = max(most, len(p.commands))
+		flying += len(p.commands)
 	}
-	return n > 0 && (n >= most || n < len(r.requests))
+	return n > 0 && (n >= flying || n < len(r.requests))
 }
 
 func (r *Replica) window() uint64 { return r.epochs.latest().Window }

@@ -86,12 +86,12 @@ func DefaultProtocol() Protocol {
 		Window: 128, Pipeline: 8, BatchCommands: 4096, BatchBytes: 1 << 20,
 		Ping: 50 * time.Millisecond,
 		Timeout: actors.TimeoutOptions{
-			Initial: 250 * time.Millisecond, Min: 200 * time.Millisecond, Max: 5 * time.Second,
+			Initial: 400 * time.Millisecond, Min: 300 * time.Millisecond, Max: 5 * time.Second,
 			Factor: 2, Step: time.Millisecond,
 		},
 		Resend: 100 * time.Millisecond, Drift: 0.05,
 		AutoPromote: 3 * time.Second, CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
-		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 8192,
+		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 4096,
 	}
 }
 

@@ -22,8 +22,9 @@ type Status struct {
 	Leader   actors.LeaderView
 	Acceptor actors.AcceptorView
 
-	InOffice string // the member whose leader is in office, as far as known here
-	InFlight int    // calls of this node that wait for an answer
+	InOffice string        // the member whose leader is in office, as far as known here
+	InFlight int           // calls of this node that wait for an answer
+	Actors   []actors.Addr // the roles that run, scouts and commanders among them
 	Restarts map[string]int
 	Refused  uint64 // messages that their receivers had no use for
 
@@ -58,7 +59,7 @@ func (n *Node) Status() Status {
 	c, me := n.Configuration(), n.me()
 	s := Status{
 		Member: n.options.Member, ID: me.ID, Configuration: c, InFlight: n.client.inFlight(),
-		Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
+		Actors: n.tree.Alive(), Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}
 	runs := false // a role that is no replica
@@ -80,6 +81,9 @@ func (n *Node) Status() Status {
 	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }
+
+// Alive lists the roles of this node that run, scouts and commanders among them.
+func (n *Node) Alive() []actors.Addr { return n.tree.Alive() }
 
 // view asks a role to show itself; one that does not is shown as zero.
 func view[V any](n *Node, a actors.Addr) (V, bool) {

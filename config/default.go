@@ -17,8 +17,8 @@ func Default() *Config {
 			ChunkBytes:    256 << 10,
 
 			Ping:          50 * time.Millisecond,
-			Timeout:       250 * time.Millisecond,
-			TimeoutMin:    200 * time.Millisecond,
+			Timeout:       400 * time.Millisecond,
+			TimeoutMin:    300 * time.Millisecond,
 			TimeoutMax:    5 * time.Second,
 			TimeoutFactor: 2,
 			TimeoutStep:   time.Millisecond,
@@ -36,7 +36,7 @@ func Default() *Config {
 		Limits: Limits{
 			RequestBytes:    3 << 19,
 			TxnOps:          128,
-			InFlight:        8192,
+			InFlight:        4096,
 			InFlightBytes:   256 << 20,
 			Connections:     8192,
 			RequestTimeout:  7 * time.Second,

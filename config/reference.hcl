@@ -173,10 +173,10 @@ protocol {
   # How long nothing must be heard from the leader in office before another one
   # runs. It adapts to what happens, and begins with this. A dead leader is replaced
   # after about so long: lower is faster, and wrong more often.
-  timeout = "250ms"
+  timeout = "400ms"
 
   # What it does not shrink below. More than ping; some round trips are right.
-  timeout_min = "200ms"
+  timeout_min = "300ms"
 
   # What it does not grow above, however often leaders push each other out.
   timeout_max = "5s"
@@ -248,7 +248,7 @@ limits {
 
   # How many requests are served at a time; more are refused as ResourceExhausted.
   # Together with request_bytes it bounds what clients can make a node hold.
-  in_flight = 8192
+  in_flight = 4096
 
   # How many bytes the writes being served may hold together; more are refused as
   # ResourceExhausted. At least request_bytes. Lower it where memory is short.

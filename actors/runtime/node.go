@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,7 @@ type Node struct {
 	failed  sync.Once
 	refused atomic.Uint64
 	lives   atomic.Uint64 // of all roles, for Observe
+	alive   sync.Map      // the actors.Addr of each role that runs → its life
 
 	dispatcher *dispatcher
 
@@ -213,6 +215,17 @@ func (n *Node) Restarts() map[string]int {
 	for k, v := range n.restarts {
 		all[k] = v
 	}
+	return all
+}
+
+// Alive lists the roles that run, in the order of their names.
+func (n *Node) Alive() []actors.Addr {
+	var all []actors.Addr
+	n.alive.Range(func(a, _ any) bool {
+		all = append(all, a.(actors.Addr))
+		return true
+	})
+	slices.Sort(all)
 	return all
 }
 

@@ -64,7 +64,9 @@ func (s *shell) Receive(ctx actor.Context) {
 		s.start()
 	case *actor.Restarting, *actor.Stopping:
 		s.end()
-	case *actor.Stopped, *actor.Terminated: // of a child: protoactor's business
+	case *actor.Stopped:
+		s.node.alive.Delete(s.self)
+	case *actor.Terminated: // of a child: protoactor's business
 	case *synced:
 		if m.of == s && !s.gone {
 			s.durable = m.n
@@ -90,6 +92,7 @@ func (s *shell) start() {
 	_, _ = h.Write([]byte(s.self)) // a hash takes all
 	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
 	s.life = s.node.lives.Add(1)
+	s.node.alive.Store(s.self, s.life)
 	s.role = s.build()
 	if r, ok := s.role.(actors.Restorer); ok {
 		restore := func(rec *messages.Record) {

@@ -43,6 +43,12 @@ const (
 	receiveOverhead = 512 << 10
 	// maxStreams is how many streams one connection may have; others wait at the client.
 	maxStreams = 65536
+	// streamWorkers are goroutines that serve request after request: each new one has to
+	// grow its stack first.
+	streamWorkers = 1024
+	// window is how much a client may send that is not read yet, in bytes. gRPC would
+	// find a size with a ping for every few messages.
+	window = 4 << 20
 	// maxLooks is how many may look at the node's health or ask for its view at a time.
 	maxLooks = 1024
 	// maxLasting is how many streams that last there are, of all clients: each has one,
@@ -138,6 +144,8 @@ func (g *Gateway) serveGRPC() {
 		grpc.InTapHandle(g.admit),
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {

@@ -69,7 +69,7 @@ type Limits struct {
 // DefaultLimits returns what zero fields of Limits stand for.
 func DefaultLimits() Limits {
 	return Limits{
-		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 8192, InFlightBytes: 256 << 20, Connections: 8192, Timeout: 7 * time.Second,
+		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 4096, InFlightBytes: 256 << 20, Connections: 8192, Timeout: 7 * time.Second,
 	}
 }
 

@@ -22,6 +22,7 @@ type stage struct {
 	position position // after the operations so far
 	changes  uint32   // of the operation that is being executed
 	leases   []leaseNews
+	recent   recent
 
 	key, value []byte // scratch: Pebble copies what it is given
 }
@@ -35,7 +36,10 @@ func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
 		panic(actors.Failure{Err: fmt.Errorf("kv: slot %d: %w", slot, err)})
 	}
 	defer db.release()
-	s.stage = &stage{slot: slot, batch: db.NewIndexedBatch(), position: *db.position.Load()}
+	s.stage = &stage{
+		slot: slot, batch: db.NewIndexedBatch(), position: *db.position.Load(),
+		recent: recent{make(map[string]latest), db.hot},
+	}
 	results := make([][]byte, len(operations))
 	for i, operation := range operations {
 		if results[i], err = s.stage.execute(operation); err != nil {
@@ -98,7 +102,7 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 // view is the state as the operation being executed sees it: its own changes have
 // the next revision.
 func (g *stage) view() view {
-	v := view{r: g.batch, position: g.position}
+	v := view{r: g.batch, position: g.position, recent: &g.recent}
 	if g.changes > 0 {
 		v.revision++
 	}
@@ -215,6 +219,7 @@ func (g *stage) record(c change) error {
 	if err := set(g.key, g.value); err != nil {
 		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
 	}
+	g.recent.written[string(c.key)] = latest{c.meta, !c.deleted}
 	g.changes++
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -20,11 +21,16 @@ type database struct {
 	flushed  atomic.Uint64            // executed, as far as it is known to be on disk
 	swept    atomic.Int64             // the compactor has done its work up to here
 	leases   []leaseNews              // that there were when it was opened, for the lessor
+	hot      *hot
 
 	refs     atomic.Int64 // the store's own is one
 	obsolete atomic.Bool  // to be removed once it is closed
 	closed   func(*database, error)
 }
+
+// baseBytes is what Pebble keeps in the first sorted level: the fewer levels, the less
+// often is a version written again.
+const baseBytes = 256 << 20
 
 // openDatabase opens a Pebble directory. must says that it has to be there already.
 func (s *Store) openDatabase(path string, must bool) (*database, error) {
@@ -37,9 +43,11 @@ func (s *Store) openDatabase(path string, must bool) (*database, error) {
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		MemTableSize:                uint64(s.options.MemTableSize),
 		MemTableStopWritesThreshold: memTables,
+		LBaseMaxBytes:               baseBytes,
 		Logger:                      logger{s.log},
 		EventListener:               &pebble.EventListener{BackgroundError: s.fail},
 	}
+	options.Levels[0].Compression = func() *block.CompressionProfile { return block.NoCompression } // lives shortly
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new key is known to be new without a read
 	}
@@ -47,7 +55,7 @@ func (s *Store) openDatabase(path string, must bool) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kv: open %s: %w", path, err)
 	}
-	db := &database{DB: pdb, path: path}
+	db := &database{DB: pdb, path: path, hot: newHot(s.options.HotKeys)}
 	if err := db.load(); err != nil {
 		pdb.Close()
 		return nil, fmt.Errorf("kv: open %s: %w", path, err)

@@ -29,7 +29,7 @@ func newNode(t testing.TB) *node { return openNode(t, vfs.NewMem()) }
 
 func openNode(t testing.TB, fs vfs.FS) *node {
 	t.Helper()
-	s, err := kv.Open(kv.Options{Dir: "node/kv", FS: fs, MemTableSize: 1 << 20, CacheSize: 1 << 20})
+	s, err := kv.Open(kv.Options{Dir: "node/kv", FS: fs, MemTableSize: 1 << 20, CacheSize: 1 << 20, HotKeys: 8})
 	if err != nil {
 		t.Fatal(err)
 	}

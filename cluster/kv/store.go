@@ -25,15 +25,19 @@ type Options struct {
 	// may use what MemTableSize leaves, too.
 	CacheSize int64
 	// MemTableSize is how much is gathered in memory before it goes to disk, in
-	// bytes; 0 is 16 MiB. Up to four times as much is held while the disk is slow.
+	// bytes; 0 is 32 MiB. Up to four times as much is held while the disk is slow.
 	MemTableSize int64
 
 	Clock Clock // of the leases' times to live; nil is the process's
+	// HotKeys is of how many keys the newest version is held, for a put to need no
+	// read; 0 is 65,536.
+	HotKeys int
 }
 
 const (
 	defaultCacheSize    = 32 << 20
-	defaultMemTableSize = 16 << 20
+	defaultMemTableSize = 32 << 20
+	defaultHotKeys      = 1 << 16
 	// memTables is how many are held before writes have to wait for the disk.
 	memTables = 4
 )
@@ -82,6 +86,9 @@ func Open(options Options) (*Store, error) {
 	}
 	if s.options.CacheSize == 0 {
 		s.options.CacheSize = defaultCacheSize
+	}
+	if s.options.HotKeys == 0 {
+		s.options.HotKeys = defaultHotKeys
 	}
 	if s.options.MemTableSize == 0 {
 		s.options.MemTableSize = defaultMemTableSize
@@ -160,6 +167,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	}
 	db.position.Store(&after)
 	s.lessor.hear(g.leases)
+	g.recent.commit()
 	if after.compacted != before.compacted {
 		s.compactor.wake()
 	}

@@ -17,6 +17,7 @@ import (
 type view struct {
 	r pebble.Reader
 	position
+	recent *recent // nil for queries
 }
 
 // get calls fn with the value of a Pebble key, if it has one. fn must not keep it.
@@ -43,12 +44,20 @@ func readPosition(r pebble.Reader) (position, error) {
 
 // latest returns the live version of key, if it has one.
 func (v view) latest(key []byte) (m meta, found bool, err error) {
+	if v.recent != nil {
+		if l, ok := v.recent.get(key); ok {
+			return l.meta, l.live, nil
+		}
+	}
 	var buf [64]byte
 	err = get(v.r, latestKey(buf[:0], key), func(b []byte) (err error) {
 		m, _, err = parseMeta(b)
 		found = err == nil
 		return err
 	})
+	if v.recent != nil && err == nil {
+		v.recent.hot.put(string(key), latest{m, found})
+	}
 	return m, found, err
 }
 

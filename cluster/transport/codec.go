@@ -4,8 +4,6 @@ import (
 	"errors"
 
 	"github.com/asynkron/protoactor-go/remote"
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // registers the codec that this one wraps
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -31,27 +29,27 @@ var (
 // codec is protobuf's, but looks at the bytes before it believes them: two bytes of
 // an empty envelope would become a hundred of memory.
 type codec struct {
-	encoding.CodecV2
+	pooled
 	messages int // in a batch
 	refused  func(error)
 }
 
 func newCodec(messages int, refused func(error)) codec {
-	return codec{encoding.GetCodecV2("proto"), messages, refused}
+	return codec{messages: messages, refused: refused}
 }
 
 // Unmarshal is called by gRPC for each message that came.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if _, ok := v.(*remote.RemoteMessage); !ok {
-		return c.CodecV2.Unmarshal(data, v)
+		return c.pooled.Unmarshal(data, v)
 	}
-	flat := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	flat := data.MaterializeToBuffer(buffers)
 	defer flat.Free()
 	if err := scan(flat.ReadOnlyData(), c.messages); err != nil {
 		c.refused(err)
 		return err
 	}
-	return c.CodecV2.Unmarshal(mem.BufferSlice{flat}, v)
+	return c.pooled.Unmarshal(mem.BufferSlice{flat}, v)
 }
 
 // scan counts the parts of the batches in an encoded RemoteMessage.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -81,8 +82,10 @@ func (t *Transport) newLink(member, address string) (*link, error) {
 			Time: max(limits.KeepAlive, leastKeepAlive), Timeout: limits.Silence, PermitWithoutStream: true,
 		}),
 		grpc.WithDefaultCallOptions(
-			grpc.WaitForReady(true), grpc.MaxCallSendMsgSize(limits.wireBytes()), grpc.MaxCallRecvMsgSize(maxHeaders),
+			grpc.WaitForReady(true), grpc.ForceCodecV2(pooled{}), grpc.MaxCallSendMsgSize(limits.wireBytes()), grpc.MaxCallRecvMsgSize(maxHeaders),
 		),
+		experimental.WithBufferPool(buffers),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
 		grpc.WithIdleTimeout(0), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
 	)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -22,6 +23,10 @@ type service struct {
 	remote.UnimplementedRemotingServer
 	t *Transport
 }
+
+// window is how much a peer may send that is not read yet, in bytes. gRPC would find a
+// size by itself, with a ping for every few messages.
+const window = 8 << 20
 
 // maxHeaders is how long the headers of a call may be, in bytes.
 const maxHeaders = 8 << 10
@@ -38,6 +43,8 @@ func (t *Transport) newServer() *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec(l.BatchMessages, garbled)),
 		grpc.MaxRecvMsgSize(l.wireBytes()),
 		grpc.MaxConcurrentStreams(1),
+		experimental.BufferPool(buffers),
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(2*l.Introduction), // the door is faster, and counts
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: l.KeepAlive, Timeout: l.Silence}),

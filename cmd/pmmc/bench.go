@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/status"
 
@@ -161,13 +162,21 @@ func (f *benchFlags) measure(c *cobra.Command, clients []*clientv3.Client, rate 
 			defer cancel()
 			return f.request(ctx, clients[worker%len(clients)], keys[worker](), value, n)
 		},
-		Kind: func(err error) string { return status.Convert(err).Code().String() },
+		Kind: codeOf,
 	}
 	if isTerminal(c.ErrOrStderr()) {
 		o.Report = func(r load.Result) { fmt.Fprintf(c.ErrOrStderr(), "\r\033[K%s", r) }
 		defer fmt.Fprint(c.ErrOrStderr(), "\r\033[K")
 	}
 	return load.Run(c.Context(), o)
+}
+
+// codeOf is an error's code, and what etcd's client knows by a text of its own has that.
+func codeOf(err error) string {
+	if e := (rpctypes.EtcdError{}); errors.As(err, &e) {
+		return fmt.Sprintf("%s (%s)", e.Code(), e.Error())
+	}
+	return status.Convert(err).Code().String()
 }
 
 // request is one of the workload.

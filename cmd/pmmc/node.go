@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -83,9 +85,16 @@ func checkLevel(level string) error {
 	return fmt.Errorf("--log-level is %q: want one of %s", level, strings.Join(levels, ", "))
 }
 
+// gcPercent is how much garbage there may be before it is collected, for 100 of what
+// lives, unless GOGC says it. Little lives on a node's heap: Pebble's memory is not there.
+const gcPercent = 200
+
 // runNode runs one node until ctx ends, or the node does.
 func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	s, err := startServer(cfg, secure, observe, log)
 	if err != nil {
 		return err

@@ -1,0 +1,206 @@
+// Package cost counts what a decree and a command cost: messages and bytes between nodes,
+// fsyncs, allocations, and who is alive meanwhile. It counts, and times nothing.
+package cost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
+	"github.com/pmmc-go/pmmc/test/bench/nodes"
+)
+
+// Load is what is counted: each of the proposers proposes so many operations of Size
+// bytes, one after the other, at the leader's node.
+type Load struct{ Nodes, Proposers, Each, Size int }
+
+// Cost is what a load cost, over all nodes.
+type Cost struct {
+	Load
+	Decrees uint64
+
+	// Messages between nodes, and their bytes, by what they are for: a decree, or the rest,
+	// which comes with time and not with load.
+	P2a, P2b, Decision, Other Sent
+
+	Syncs       uint64 // of journals
+	Allocations uint64 // objects on the heap, those of the proposers among them
+	Seconds     float64
+	Goroutines  int // the most that were seen at a time …
+	Actors      int // … and roles
+}
+
+// Sent are messages from one node to another.
+type Sent struct{ Messages, Bytes uint64 }
+
+// Commands is how many were proposed.
+func (l Load) Commands() uint64 { return uint64(l.Proposers) * uint64(l.Each) }
+
+// PerDecree and PerCommand divide.
+func (c Cost) PerDecree(n uint64) float64  { return float64(n) / float64(c.Decrees) }
+func (c Cost) PerCommand(n uint64) float64 { return float64(n) / float64(c.Commands()) }
+
+// counter sees all that roles send.
+type counter struct {
+	mu   sync.Mutex
+	cost Cost
+}
+
+func (c *counter) observe(e actors.Event) {
+	if e.Kind != actors.Sent || e.Peer.Member() == e.Self.Member() {
+		return
+	}
+	size := uint64(proto.Size(e.Message))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.cost.Other
+	switch e.Message.(type) {
+	case *messages.P2A:
+		s = &c.cost.P2a
+	case *messages.P2B:
+		s = &c.cost.P2b
+	case *messages.Decision:
+		s = &c.cost.Decision
+	}
+	s.Messages++
+	s.Bytes += size
+}
+
+// Count has a cluster below a folder serve a load.
+func Count(dir string, l Load) (cost Cost, err error) {
+	c := &counter{cost: Cost{Load: l}}
+	cluster, err := nodes.StartObserved(dir, l.Nodes, c.observe)
+	if err != nil {
+		return Cost{}, err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	c.mu.Lock()
+	c.cost = Cost{Load: l} // the election is not counted
+	c.mu.Unlock()
+
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	syncs, slots, began := c.syncs(cluster), cluster.Leader.Status().Replica.SlotOut, time.Now()
+	if err := c.run(cluster); err != nil {
+		return Cost{}, err
+	}
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cost.Seconds = took.Seconds()
+	c.cost.Allocations = after.Mallocs - before.Mallocs
+	c.cost.Decrees = cluster.Leader.Status().Replica.SlotOut - slots
+	c.cost.Syncs = c.syncs(cluster) - syncs
+	return c.cost, nil
+}
+
+func (c *counter) syncs(cluster *nodes.Nodes) (n uint64) {
+	for _, node := range cluster.All {
+		n += node.Status().Journal.Syncs
+	}
+	return n
+}
+
+// look is how often it is counted who is alive.
+const look = 10 * time.Millisecond
+
+// run proposes, and looks now and then who is alive.
+func (c *counter) run(cluster *nodes.Nodes) error {
+	errs := make(chan error, c.cost.Proposers)
+	var running sync.WaitGroup
+	for range c.cost.Proposers {
+		running.Go(func() {
+			operation := make([]byte, c.cost.Size)
+			for range c.cost.Each {
+				if err := cluster.Propose(context.Background(), operation); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	ticks := time.NewTicker(look)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ended:
+			close(errs)
+			return <-errs
+		case <-ticks.C:
+			alive := 0
+			for _, node := range cluster.All {
+				alive += len(node.Alive())
+			}
+			c.cost.Goroutines = max(c.cost.Goroutines, runtime.NumGoroutine())
+			c.cost.Actors = max(c.cost.Actors, alive)
+		}
+	}
+}
+
+// Table writes costs as a table of Markdown.
+func Table(w io.Writer, all []Cost) error {
+	_, err := fmt.Fprint(w, "| nodes | at a time | commands a decree | messages a decree | bytes a command | fsyncs a decree | fsyncs a second | "+
+		"allocations a command | goroutines | roles alive | other messages a second |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, c := range all {
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "| %d | %d | %.1f | %.1f | %.0f | %.1f | %.0f | %.0f | %d | %d | %.0f |\n",
+			c.Nodes, c.Proposers, float64(c.Commands())/float64(c.Decrees),
+			c.PerDecree(c.P2a.Messages+c.P2b.Messages+c.Decision.Messages),
+			c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), c.PerDecree(c.Syncs), float64(c.Syncs)/c.Seconds,
+			c.PerCommand(c.Allocations), c.Goroutines, c.Actors, float64(c.Other.Messages)/c.Seconds)
+	}
+	return err
+}
+
+// Model says what a load has to cost at the most, and returns an error for all that is
+// beyond it. A decree is a p2a, a p2b and a decision to or from each other node; its
+// commands travel in the first and the last. Each acceptor has at most one fsync for it.
+// What was lost is sent again, which slack allows for.
+func (c Cost) Model() error {
+	others, slack := float64(c.Nodes-1), 1.25
+	var errs []error
+	most := func(what string, got, limit float64) {
+		if got > limit {
+			errs = append(errs, fmt.Errorf("%d nodes, %d proposers: %s: %.1f, want at most %.1f", c.Nodes, c.Proposers, what, got, limit))
+		}
+	}
+	most("p2a a decree", c.PerDecree(c.P2a.Messages), others*slack)
+	most("p2b a decree", c.PerDecree(c.P2b.Messages), others*slack)
+	most("decisions a decree", c.PerDecree(c.Decision.Messages), others*slack)
+	perDecree := 3 * others * decreeBytes * c.PerCommand(c.Decrees)
+	most("bytes a command", c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), (2*others*float64(c.Size+commandBytes)+perDecree)*slack)
+	most("fsyncs a decree", c.PerDecree(c.Syncs), float64(c.Nodes)*slack)
+	// What a node has besides proposers and its window does not grow with the load.
+	most("roles", float64(c.Actors), float64(roles(c.Nodes)))
+	most("goroutines", float64(c.Goroutines), float64(c.Proposers+c.Nodes*(goroutines+links*(c.Nodes-1))))
+	return errors.Join(errs...)
+}
+
+// What is there besides operations.
+const (
+	commandBytes = 40  // of a command: client, incarnation, sequence, and what is settled
+	decreeBytes  = 160 // of a message: who sends it, ballot and slot
+	goroutines   = 60  // of a node …
+	links        = 12  // … and for each peer
+	window       = 128 // commanders at a time, at the most
+)
+
+// roles is how many roles there are: a replica, a leader and an acceptor in each
+// node, and the commanders of the leader in office.
+func roles(nodes int) int { return 3*nodes + window }
