@@ -70,20 +70,5 @@ func (s *server) gap(ctx context.Context) (gap time.Duration, err error) {
 	mu.Unlock()
 	stop()
 	running.Wait()
-	return gap, errors.Join(s.startNode(leader), s.caughtUp(ctx, leader))
-}
-
-// caughtUp waits until a node answers a fresh read.
-func (s *server) caughtUp(ctx context.Context, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for ctx.Err() == nil {
-		asked, done := context.WithTimeout(ctx, time.Second)
-		status, err := s.client.Status(asked, s.endpoints[i])
-		if done(); err == nil && status.Leader != 0 {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return fmt.Errorf("%s does not come back: %w", names[i], ctx.Err())
+	return gap, errors.Join(s.startNode(leader), s.answers(ctx, leader))
 }

@@ -52,22 +52,53 @@ func build(ctx context.Context, bin string) (*programs, error) {
 // measureLibrary runs one of the programs.
 func (r *results) measureLibrary(ctx context.Context, p plan, dir, program string) error {
 	proposers := strings.Trim(strings.ReplaceAll(fmt.Sprint(p.proposers), " ", ","), "[]")
-	c := exec.CommandContext(ctx, program, "-dir", dir, "-proposers", proposers, "-warm", p.warm.String(), "-for", p.long.String())
+	lines, err := runLibrary(ctx, p, dir, program, "-proposers", proposers)
+	for _, line := range lines {
+		say("  %-16s %5d proposers  %7.0f/s", line.Name, line.Workers, line.Rate)
+		r.add(key{"library", line.Name, "", line.Workers}, line)
+	}
+	return err
+}
+
+// runLibrary returns the lines that a program prints.
+func runLibrary(ctx context.Context, p plan, dir, program string, args ...string) (lines []load.Line, err error) {
+	args = append(args, "-dir", dir, "-warm", p.warm.String(), "-for", p.long.String())
+	c := exec.CommandContext(ctx, program, args...)
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(program), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Base(program), err)
 	}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var line load.Line
 		err := d.Decode(&line)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return lines, nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s printed %q: %w", filepath.Base(program), out, err)
+			return nil, fmt.Errorf("%s printed %q: %w", filepath.Base(program), out, err)
 		}
-		say("  %-16s %5d proposers  %7.0f/s", line.Name, line.Workers, line.Rate)
-		r.add(key{"library", line.Name, "", line.Workers}, line)
+		lines = append(lines, line)
 	}
+}
+
+// measureGrowth runs pmmc's library with more nodes, and with longer operations.
+func (r *results) measureGrowth(ctx context.Context, p plan, dir string, programs *programs) error {
+	if !p.growth {
+		return nil
+	}
+	for _, nodes := range []string{"3", "5", "7"} {
+		for _, size := range []string{"256", "1024", "16384", "262144", "1048576"} {
+			if nodes != "3" && size != "256" {
+				continue
+			}
+			lines, err := runLibrary(ctx, p, dir, programs.libraries[0], "-nodes", nodes, "-size", size, "-proposers", "64")
+			if err != nil {
+				return err
+			}
+			say("  %s nodes, %7s bytes  %7.0f/s", nodes, size, lines[0].Rate)
+			r.growth = append(r.growth, grown{nodes, size, lines[0]})
+		}
+	}
+	return nil
 }

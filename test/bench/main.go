@@ -21,6 +21,8 @@ type plan struct {
 	proposers  []int
 	clients    []int
 	reads      bool // of servers, too
+	big        int  // keys of a large state; 0 for none
+	growth     bool // more nodes, and longer operations
 	kills      int
 	warm, long time.Duration
 }
@@ -28,6 +30,7 @@ type plan struct {
 var (
 	whole = plan{
 		rounds: 5, proposers: []int{1, 16, 64, 256, 1024}, clients: []int{1, 64, 256, 1000}, reads: true, kills: 20,
+		big: 1_000_000, growth: true,
 		warm: time.Second, long: 3 * time.Second,
 	}
 	quick = plan{
@@ -90,6 +93,15 @@ func run(ctx context.Context, p plan) (*results, error) {
 		}
 	}
 	if err := r.measureGaps(ctx, p, dir, programs); err != nil {
+		return nil, err
+	}
+	if err := r.measureBig(ctx, p, dir, programs); err != nil {
+		return nil, err
+	}
+	if err := r.measureGrowth(ctx, p, dir, programs); err != nil {
+		return nil, err
+	}
+	if err := r.measureCosts(p, dir); err != nil {
 		return nil, err
 	}
 	return r, ctx.Err()

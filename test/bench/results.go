@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pmmc-go/pmmc/test/bench/cost"
 	"github.com/pmmc-go/pmmc/test/bench/load"
 )
 
@@ -28,6 +30,15 @@ type results struct {
 	lines  map[key][]load.Line
 	floors []floor
 	gaps   []time.Duration
+	large  []large
+	growth []grown
+	costs  []cost.Cost
+}
+
+// grown is what pmmc's library did with so many nodes, and operations of so many bytes.
+type grown struct {
+	nodes, size string
+	line        load.Line
 }
 
 func newResults(p plan) *results { return &results{plan: p, lines: make(map[key][]load.Line)} }
@@ -123,7 +134,34 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 		fmt.Fprintf(&b, "\n## A killed leader\n\nThe longest time without a successful write after `kill -9` of the node in office, default settings, %d kills: "+
 			"median %v, at most %v.\n", len(r.gaps), median(r.gaps).Round(time.Millisecond), slices.Max(r.gaps).Round(time.Millisecond))
 	}
+	r.growthTables(&b)
 	return b.String()
+}
+
+// growthTables writes what becomes of more: keys, nodes, bytes; and what it costs.
+func (r *results) growthTables(b *strings.Builder) {
+	if len(r.large) > 0 {
+		fmt.Fprintf(b, "\n## A large state\n\n%d keys with values of 256 bytes, then 1,000 clients that put into them; then a follower is killed and started "+
+			"again, and is ready when it answers a fresh read.\n\n", r.plan.big)
+		b.WriteString("| | memory of the three | puts a second | p99 | follower ready again after |\n|---|---|---|---|---|\n")
+		for _, l := range r.large {
+			fmt.Fprintf(b, "| %s | %d MiB | %.0f | %.0f ms | %v |\n", l.name, l.memory>>20, l.line.Rate, l.line.P99/1000, l.ready.Round(10*time.Millisecond))
+		}
+	}
+	if len(r.growth) > 0 {
+		b.WriteString("\n## More nodes, longer operations\n\nThe library, 64 proposers, one run each.\n\n" +
+			"| nodes | bytes of an operation | a second | MiB a second | p50 | p99 |\n|---|---|---|---|---|---|\n")
+		for _, g := range r.growth {
+			size, _ := strconv.Atoi(g.size)
+			fmt.Fprintf(b, "| %s | %s | %.0f | %.1f | %.1f ms | %.1f ms |\n", g.nodes, g.size, g.line.Rate, g.line.Rate*float64(size)/(1<<20), g.line.P50/1000, g.line.P99/1000)
+		}
+	}
+	if len(r.costs) > 0 {
+		b.WriteString("\n## What a decree costs\n\nCounted, and held against the model by `go test ./test/bench/cost`: a decree is a p2a, a p2b and a decision " +
+			"to or from each other node, 3(n−1) messages; its commands travel in the first and the last, 2(n−1) times their bytes and some 30 more each; each acceptor " +
+			"has at most one fsync for it, and one fsync for all decrees that wait. Allocations are of all nodes and the proposers together. The other messages come with time, not with load.\n\n")
+		_ = cost.Table(b, r.costs) // a Builder takes all
+	}
 }
 
 func (r *results) medianOf(of func(floor) time.Duration) time.Duration {

@@ -220,25 +220,33 @@ func (r *results) measureServer(ctx context.Context, p plan, s *server, pmmc str
 func (r *results) bench(ctx context.Context, p plan, s *server, pmmc, what string, endpoints []string, clients int) error {
 	verb, option, _ := strings.Cut(what, ", ")
 	args := []string{
-		"bench", verb, "--json", "--clients", strconv.Itoa(clients), "--conns", strconv.Itoa(min(clients, 12)),
-		"--warm", p.warm.String(), "--for", p.long.String(), "--endpoints", strings.Join(endpoints, ","),
+		"--clients", strconv.Itoa(clients), "--conns", strconv.Itoa(min(clients, 12)), "--endpoints", strings.Join(endpoints, ","),
 	}
 	if option == "serializable" {
 		args = append(args, "--serializable")
 	}
 	before, _ := s.usage()
-	out, err := exec.CommandContext(ctx, pmmc, args...).Output()
+	line, err := runBench(ctx, p, pmmc, verb, args...)
 	if err != nil {
-		return fmt.Errorf("pmmc %s: %w", strings.Join(args, " "), err)
+		return err
 	}
 	after, memory := s.usage()
-	var line load.Line
-	if err := json.Unmarshal(out, &line); err != nil {
-		return fmt.Errorf("pmmc bench printed %q: %w", out, err)
-	}
 	line.CPU = float64((after - before).Microseconds()) / (line.Rate * (p.warm + p.long).Seconds())
 	line.Memory = memory
 	say("  %-5s %-28s %5d clients  %7.0f/s", s.name, what, clients, line.Rate)
 	r.add(key{"server", s.name, what, clients}, line)
 	return nil
+}
+
+// runBench returns what pmmc bench prints.
+func runBench(ctx context.Context, p plan, pmmc, verb string, args ...string) (line load.Line, err error) {
+	args = append([]string{"bench", verb, "--json", "--warm", p.warm.String(), "--for", p.long.String()}, args...)
+	out, err := exec.CommandContext(ctx, pmmc, args...).Output()
+	if err != nil {
+		return line, fmt.Errorf("pmmc %s: %w", strings.Join(args, " "), err)
+	}
+	if err := json.Unmarshal(out, &line); err != nil {
+		return line, fmt.Errorf("pmmc bench printed %q: %w", out, err)
+	}
+	return line, nil
 }

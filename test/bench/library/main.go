@@ -3,13 +3,17 @@
 package main
 
 import (
+	"flag"
+
 	"github.com/pmmc-go/pmmc/test/bench/load"
 	"github.com/pmmc-go/pmmc/test/bench/nodes"
 )
 
+var members = flag.Int("nodes", 3, "how many nodes there are")
+
 func main() {
 	load.Library("pmmc", func(dir string) (load.Proposer, func(), error) {
-		c, err := nodes.Start(dir, 3)
+		c, err := nodes.Start(dir, *members)
 		if err != nil {
 			return nil, nil, err
 		}
