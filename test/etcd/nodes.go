@@ -1,0 +1,207 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// processes is a cluster of pmmc's processes, each in a network namespace of its own, so
+// that its links can be cut.
+type processes struct {
+	t     *testing.T
+	dir   string
+	pmmc  string // the program
+	nodes []*process
+	next  int // number of the next process
+}
+
+// process is one node.
+type process struct {
+	name, host string // of its namespace, too; and its address
+	endpoint   string
+	config     string
+	trace      string
+	id         int
+	cmd        *exec.Cmd // nil while it is down
+}
+
+// Ports of every node.
+const (
+	peerPort   = "7001"
+	clientPort = "2379"
+)
+
+// names are those of nodes, the fourth for the one that replaces another.
+var names = []string{"alpha", "beta", "gamma", "delta"}
+
+// startProcesses starts three nodes and waits until they serve.
+func startProcesses(t *testing.T, pmmc string) *processes {
+	c := &processes{t: t, dir: t.TempDir(), pmmc: pmmc}
+	network(t)
+	for range 3 {
+		c.add("")
+	}
+	members := c.members()
+	for _, p := range c.nodes {
+		c.write(p, members)
+	}
+	t.Cleanup(func() {
+		for _, p := range c.nodes {
+			c.kill(p)
+		}
+	})
+	for _, p := range c.nodes {
+		c.start(p)
+	}
+	for _, p := range c.nodes {
+		c.await(p)
+	}
+	return c
+}
+
+// add makes room for a node.
+func (c *processes) add(string) *process {
+	i := c.next
+	c.next++
+	p := &process{name: names[i], host: hostOf(i), id: i + 1}
+	p.endpoint = p.host + ":" + clientPort
+	p.config, p.trace = filepath.Join(c.dir, p.name+".hcl"), filepath.Join(c.dir, p.name+".trace")
+	c.nodes = append(c.nodes, p)
+	return p
+}
+
+func (c *processes) members() string {
+	var b strings.Builder
+	for _, p := range c.nodes {
+		fmt.Fprintf(&b, "member %q {\n  id = %d\n  peer = \"%s:%s\"\n  client = %q\n}\n", p.name, p.id, p.host, peerPort, p.endpoint)
+	}
+	return b.String()
+}
+
+// write writes a node's configuration. All decrees are kept, but for that it is the default.
+func (c *processes) write(p *process, members string) {
+	text := fmt.Sprintf("cluster = \"robust\"\nnode %q {\n  data_dir = %q\n  insecure = true\n}\nlisten {\n  http = \"\"\n}\n%s",
+		p.name, filepath.Join(c.dir, p.name), members)
+	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// start starts a node's process.
+func (c *processes) start(p *process) {
+	c.t.Helper()
+	log, err := os.OpenFile(filepath.Join(c.dir, p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command("ip", "netns", "exec", p.name, c.pmmc, "node", "--config", p.config, "--trace", p.trace)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		c.t.Fatalf("start %s: %v", p.name, err)
+	}
+	p.cmd = cmd
+}
+
+// kill ends a node as a crash would.
+func (c *processes) kill(p *process) {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // it was killed, and says so
+	p.cmd = nil
+}
+
+// stop and resume hold a process up.
+func (c *processes) stop(p *process)   { c.signal(p, syscall.SIGSTOP) }
+func (c *processes) resume(p *process) { c.signal(p, syscall.SIGCONT) }
+
+func (c *processes) signal(p *process, s syscall.Signal) {
+	if err := p.cmd.Process.Signal(s); err != nil {
+		c.t.Errorf("%v to %s: %v", s, p.name, err)
+	}
+}
+
+// patience is how long anything may take.
+const patience = 30 * time.Second
+
+// await waits until a node answers a fresh read.
+func (c *processes) await(p *process) {
+	c.t.Helper()
+	err := c.ask(p, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Get(ctx, "is it there")
+		return err
+	})
+	if err != nil {
+		c.t.Fatalf("%s does not serve: %v", p.name, err)
+	}
+}
+
+// ask asks one node until it answers.
+func (c *processes) ask(p *process, f func(context.Context, *clientv3.Client) error) error {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{p.endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		once, done := context.WithTimeout(ctx, time.Second)
+		err := f(once, client)
+		if done(); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// inOffice returns the node in office, and one that is not.
+func (c *processes) inOffice() (leader, follower *process) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		leader, follower = nil, nil
+		for _, p := range c.nodes {
+			if p.cmd == nil {
+				continue
+			}
+			_ = c.ask(p, func(ctx context.Context, client *clientv3.Client) error {
+				s, err := client.Status(ctx, p.endpoint)
+				if err != nil {
+					return errors.Join(err, context.Canceled)
+				}
+				if s.Leader == s.Header.MemberId {
+					leader = p
+				} else {
+					follower = p
+				}
+				return nil
+			})
+		}
+		if leader != nil && follower != nil {
+			return leader, follower
+		}
+	}
+	c.t.Fatal("nobody is in office")
+	return nil, nil
+}
+
+func (c *processes) endpoints() (all []string) {
+	for _, p := range c.nodes {
+		all = append(all, p.endpoint)
+	}
+	return all
+}
