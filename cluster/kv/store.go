@@ -59,6 +59,7 @@ type Store struct {
 	failOnce sync.Once
 
 	compactor compactor
+	hub       hub
 }
 
 // Open opens the store in a directory, or makes an empty one where there is none.
@@ -89,6 +90,7 @@ func Open(options Options) (*Store, error) {
 		return nil, err
 	}
 	s.compactor.start(s)
+	s.hub.start(s)
 	return s, nil
 }
 
@@ -154,6 +156,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
 	}
 	db.position.Store(&after)
+	s.hub.wake()
 	if after.compacted != before.compacted {
 		s.compactor.wake()
 	}
@@ -281,6 +284,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.compactor.stop()
+	s.hub.stop()
 	s.dropStage()
 	var errs []error
 	for _, snapshot := range open {
