@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,6 +20,10 @@ import (
 func looksOnly(method string) bool {
 	return strings.HasPrefix(method, "/grpc.health.") || strings.HasPrefix(method, "/pmmc.")
 }
+
+// lasts tells which methods' streams go on for as long as the client wants. They have
+// places of their own, too: those that wait for hours must not take those of requests.
+func lasts(method string) bool { return method == pb.Watch_Watch_FullMethodName }
 
 // place is that of a request among those under way. It belongs to the stream until
 // the request's body is read, for which there is a time limit, and from then on to the
@@ -37,8 +42,11 @@ type placeKey struct{}
 // headers is read.
 func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, error) {
 	pool := g.requests
-	if looksOnly(call.FullMethodName) {
+	switch {
+	case looksOnly(call.FullMethodName):
 		pool = g.looks
+	case lasts(call.FullMethodName):
+		pool = g.lastings
 	}
 	err := g.refusal(call)
 	if err == nil {
@@ -63,11 +71,10 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 
 // refusal says why a request has no chance.
 func (g *Gateway) refusal(call *tap.Info) error {
-	if g.life.Err() != nil {
+	if g.life.Err() != nil || lasts(call.FullMethodName) && g.open.Err() != nil {
 		return rpctypes.ErrGRPCStopped
 	}
-	want := call.Header.Get(rpctypes.MetadataRequireLeaderKey)
-	if len(want) > 0 && want[0] == rpctypes.MetadataHasLeader && !g.hasLeader() {
+	if requiresLeader(call.Header) && !g.hasLeader() {
 		return rpctypes.ErrGRPCNoLeader
 	}
 	return nil
@@ -99,8 +106,8 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	return resp, g.translate(ctx, err)
 }
 
-// stream does the same for streams. Those that only look would go on for ever, so
-// they end with the gateway.
+// stream does the same for streams. Those that would go on for ever end with the
+// gateway, and what others can serve as well ends when the node is leaving.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer g.measure(info.FullMethod, time.Now(), &err)
 	if err := notOffered(info.FullMethod); err != nil {
@@ -115,15 +122,18 @@ func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	}
 	defer p.leave()
 	defer g.recovered(info.FullMethod, &err)
-	if !looksOnly(info.FullMethod) {
+	if !looksOnly(info.FullMethod) && !lasts(info.FullMethod) {
 		return g.translate(ss.Context(), handle(srv, ss))
 	}
-	ctx, cancel := context.WithCancel(ss.Context())
+	open := g.life
+	if lasts(info.FullMethod) {
+		open = g.open
+	}
+	ctx, cancel := g.lasting(ss.Context(), open)
 	defer cancel()
-	defer context.AfterFunc(g.life, cancel)()
 	err = handle(srv, &endingStream{ss, ctx})
 	if ctx.Err() != nil && ss.Context().Err() == nil {
-		return rpctypes.ErrGRPCStopped
+		return context.Cause(ctx)
 	}
 	return g.translate(ctx, err)
 }
@@ -134,7 +144,7 @@ type endingStream struct {
 	ctx context.Context
 }
 
-// Context ends with the gateway.
+// Context ends before the client wants it, too.
 func (s *endingStream) Context() context.Context { return s.ctx }
 
 func (g *Gateway) measure(method string, began time.Time, err *error) {

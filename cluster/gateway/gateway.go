@@ -16,6 +16,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ const (
 	maxStreams = 65536
 	// maxLooks is how many may look at the node's health or ask for its view at a time.
 	maxLooks = 1024
+	// defaultWatchProgress is etcd's.
+	defaultWatchProgress = 10 * time.Minute
 	// handshakeTime is how long a client may take to make itself known.
 	handshakeTime = 10 * time.Second
 )
@@ -62,15 +65,21 @@ type Gateway struct {
 
 	requests chan struct{} // one for each request under way
 	looks    chan struct{} // and for each that only looks at the node
+	lastings chan struct{} // and for each stream that its client keeps
+	watches  atomic.Int64  // of all streams
 	bytes    atomic.Int64  // of the writes under way
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
 
+	leader leaderWatch
+
 	clients  *listener
 	web      net.Listener
 	life     context.Context // ends when Stop begins
 	end      context.CancelFunc
+	open     context.Context // ends when clients are to turn to other members
+	close    context.CancelFunc
 	stopOnce sync.Once
 	running  sync.WaitGroup
 }
@@ -81,14 +90,17 @@ func Start(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	o.Limits = o.Limits.orDefault()
+	o.WatchProgress = cmp.Or(o.WatchProgress, defaultWatchProgress)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
+		lastings: make(chan struct{}, o.Limits.WatchStreams),
 	}
 	g.life, g.end = context.WithCancel(context.Background())
+	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	if err := g.listen(); err != nil {
@@ -138,7 +150,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})
 	pb.RegisterMaintenanceServer(g.grpc, &maintenanceServer{g: g})
 	pb.RegisterClusterServer(g.grpc, &clusterServer{g: g})
-	pb.RegisterWatchServer(g.grpc, watchServer{})
+	pb.RegisterWatchServer(g.grpc, &watchServer{g: g})
 	pb.RegisterLeaseServer(g.grpc, leaseServer{})
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
@@ -169,6 +181,7 @@ func (g *Gateway) HTTPAddr() string {
 
 // turnAway sends clients to other members, and lets the requests under way end.
 func (g *Gateway) turnAway() {
+	g.close()
 	g.health.Shutdown()
 	g.clients.closeSilent()
 	g.grpc.GracefulStop()

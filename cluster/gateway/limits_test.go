@@ -113,7 +113,7 @@ func TestPlaceOfASilentStream(t *testing.T) {
 	taken(0)
 	f.put("a", "1")
 	taken(0)
-	for _, method := range []string{pb.KV_Put_FullMethodName, pb.Watch_Watch_FullMethodName} {
+	for _, method := range []string{pb.KV_Put_FullMethodName, pb.Lease_LeaseKeepAlive_FullMethodName} {
 		if _, err := f.ActiveConnection().NewStream(t.Context(), &putStream, method); err != nil {
 			t.Fatal(err)
 		}

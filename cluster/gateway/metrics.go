@@ -40,6 +40,8 @@ func newMetrics(g *Gateway) *metrics {
 	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.refusedConnections, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &actorsAndPeers{g})
 	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(len(g.requests)) })
+	m.gauge("watch_streams", "Streams of watches that clients keep.", func() float64 { return float64(len(g.lastings)) })
+	m.gauge("watches", "Watches in all streams.", func() float64 { return float64(g.watches.Load()) })
 	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
 	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
 	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })

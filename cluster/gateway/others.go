@@ -14,7 +14,6 @@ import (
 // not there. docs/etcd-api.md lists them.
 var (
 	unoffered = map[string]string{
-		"/etcdserverpb.Watch": "watch is not offered yet; it comes with a later release",
 		"/etcdserverpb.Lease": "leases are not offered yet; they come with a later release",
 		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
 
@@ -40,11 +39,8 @@ func notOffered(method string) error {
 
 func unimplemented(why string) error { return status.Errorf(codes.Unimplemented, "pmmc: %s", why) }
 
-// watchServer and leaseServer have all their methods in unoffered.
-type (
-	watchServer struct{ pb.UnimplementedWatchServer }
-	leaseServer struct{ pb.UnimplementedLeaseServer }
-)
+// leaseServer has all its methods in unoffered.
+type leaseServer struct{ pb.UnimplementedLeaseServer }
 
 // authServer is etcd's Auth service where nobody has enabled it.
 type authServer struct {

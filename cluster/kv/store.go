@@ -89,8 +89,8 @@ func Open(options Options) (*Store, error) {
 		s.cache.Unref()
 		return nil, err
 	}
-	s.compactor.start(s)
 	s.hub.start(s)
+	s.compactor.start(s)
 	return s, nil
 }
 
