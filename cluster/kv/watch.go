@@ -228,7 +228,8 @@ func (w *watch) deliver(revision int64) Delivery {
 }
 
 // Progress returns the revision up to which all watches of the stream were told all. If
-// there is none yet, or it is below want, Ready tells when to ask again.
+// there is none yet, or it is below want, Ready tells when to ask again. A stream without
+// watches has none.
 func (s *WatchStream) Progress(want int64) (revision int64, ok bool) {
 	for _, w := range s.watches {
 		want = max(want, w.Start)
@@ -239,7 +240,7 @@ func (s *WatchStream) Progress(want int64) (revision int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revision = h.next - 1
-	if revision >= want && s.lagging.size == 0 && len(s.queue) == 0 && len(s.detached) == 0 {
+	if len(s.watches) > 0 && revision >= want && s.lagging.size == 0 && len(s.queue) == 0 && len(s.detached) == 0 {
 		return revision, true
 	}
 	h.asked[s] = want
