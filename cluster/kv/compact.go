@@ -69,7 +69,7 @@ func (c *compactor) sweep(ctx context.Context, s *Store) error {
 		if err != nil {
 			return nil // closed
 		}
-		more, err := db.sweepStep(s.hub.keeps)
+		more, err := db.sweepStep(s.hub.sweepable)
 		db.release()
 		if err != nil {
 			return fmt.Errorf("kv: compaction: %w", err)
@@ -121,11 +121,10 @@ func readSwept(r pebble.Reader) (mark revision, err error) {
 
 // sweepStep looks at some versions and reports whether there are more. It leaves what
 // watches need.
-func (db *database) sweepStep(keeps func() int64) (more bool, err error) {
+func (db *database) sweepStep(sweepable func(compacted int64) int64) (more bool, err error) {
 	// The position comes first: what is in the snapshot is then at least as new, and a
 	// watch that begins later keeps only what is newer.
-	compacted := db.position.Load().compacted
-	compacted = min(compacted, keeps()-1)
+	compacted := sweepable(db.position.Load().compacted)
 	mark, err := readSwept(db)
 	if err != nil || db.swept.Load() > compacted {
 		return false, err

@@ -36,7 +36,7 @@ func (s *Store) SweepStep() (more bool, err error) {
 		return false, err
 	}
 	defer db.release()
-	return db.sweepStep(s.hub.keeps)
+	return db.sweepStep(s.hub.sweepable)
 }
 
 // CompactionStep is how many versions a step looks at.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -29,6 +28,7 @@ type hub struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
+	awaited bool // by the compactor
 	index   *watchIndex
 	next    int64                  // the watches in the index were handed all that is before
 	streams map[*WatchStream]bool  // that are open
@@ -140,7 +140,6 @@ func (h *hub) step(v view) (more bool, err error) {
 	if h.next < kept {
 		h.endBelow(kept, v)
 	}
-	before := h.next
 	p := watchPass{view: v, index: h.index, kept: kept, limitRead: h.limits.read, limitFound: h.limits.told}
 	next, err := p.run(h.next)
 	if err != nil {
@@ -154,9 +153,8 @@ func (h *hub) step(v view) (more bool, err error) {
 		}
 		w.stream.signal()
 	}
-	if h.next = next; before <= v.compacted {
-		h.store.compactor.wake() // it may have waited for this
-	}
+	h.next = next
+	h.letSweep()
 	h.answer()
 	return next <= v.revision, nil
 }
@@ -173,15 +171,24 @@ func (h *hub) endBelow(kept int64, v view) {
 	h.next = kept
 }
 
-// keeps is the revision from which on the hub wants the history, compacted or not: a
-// watch that is up to date is not to end because the hub is a moment behind.
-func (h *hub) keeps() int64 {
+// sweepable is how much of what is compacted may go: a watch that is up to date is not
+// to end because the hub is a moment behind. The hub wakes the compactor for the rest.
+func (h *hub) sweepable(compacted int64) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.index.size == 0 {
-		return math.MaxInt64
+	if h.index.size == 0 || compacted < h.next {
+		return compacted
 	}
-	return h.next
+	h.awaited = true
+	return h.next - 1
+}
+
+// letSweep wakes the compactor if it waits for the hub.
+func (h *hub) letSweep() {
+	if h.awaited {
+		h.awaited = false
+		h.store.compactor.wake()
+	}
 }
 
 // answer wakes the streams that asked to be told how far the hub is.
@@ -206,7 +213,7 @@ func (h *hub) close(s *WatchStream) {
 	for _, w := range s.watches {
 		h.index.remove(w)
 	}
-	h.store.compactor.wake() // it may have waited for them
+	h.letSweep()
 	delete(h.streams, s)
 	delete(h.asked, s)
 }
@@ -258,5 +265,5 @@ func (h *hub) detach(w *watch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.index.remove(w)
-	h.store.compactor.wake()
+	h.letSweep()
 }

@@ -42,12 +42,12 @@ func (c *consumer) take() {
 	}
 }
 
-// until takes until everything up to a revision was told.
+// until takes until everything up to a revision was told, or all watches have ended.
 func (c *consumer) until(rev int64) *consumer {
 	c.t.Helper()
 	for {
 		c.take()
-		if _, ok := c.Progress(rev); ok {
+		if _, ok := c.Progress(rev); ok || c.Len() == 0 {
 			return c
 		}
 		<-c.Ready()
