@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
-	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // looksOnly tells which methods only look at this node. They have places of their
@@ -22,8 +21,10 @@ func looksOnly(method string) bool {
 }
 
 // lasts tells which streams go on for as long as their clients want, and do little at a
-// time. They would take the places of others for good, so they have their own.
-func lasts(method string) bool { return method == pb.Lease_LeaseKeepAlive_FullMethodName }
+// time. They would take the places of requests for good, so they have their own.
+func lasts(method string) bool {
+	return method == pb.Watch_Watch_FullMethodName || method == pb.Lease_LeaseKeepAlive_FullMethodName
+}
 
 // place is that of a request among those under way. It belongs to the stream until
 // the request's body is read, for which there is a time limit, and from then on to the
@@ -46,7 +47,7 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 	case looksOnly(call.FullMethodName):
 		pool = g.looks
 	case lasts(call.FullMethodName):
-		pool = g.lasting
+		pool = g.streams[call.FullMethodName]
 	}
 	err := g.refusal(call)
 	if err == nil {
@@ -71,11 +72,10 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 
 // refusal says why a request has no chance.
 func (g *Gateway) refusal(call *tap.Info) error {
-	if g.life.Err() != nil {
+	if g.life.Err() != nil || lasts(call.FullMethodName) && g.open.Err() != nil {
 		return rpctypes.ErrGRPCStopped
 	}
-	want := call.Header.Get(rpctypes.MetadataRequireLeaderKey)
-	if len(want) > 0 && want[0] == rpctypes.MetadataHasLeader && !g.hasLeader() {
+	if requiresLeader(call.Header) && !g.hasLeader() {
 		return rpctypes.ErrGRPCNoLeader
 	}
 	return nil
@@ -107,16 +107,10 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	return resp, g.translate(ctx, err)
 }
 
-// stream does the same for streams. Those that only look or last would go on for ever,
-// so they end with the gateway.
+// stream does the same for streams. Those that would go on for ever end with the
+// gateway, and what others can serve as well ends when the node is leaving.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer g.measure(info.FullMethod, time.Now(), &err)
-	if err := notOffered(info.FullMethod); err != nil {
-		// The client is about to send: an answer before that is an end of file to it. It
-		// has the time of a body for that, as the place is still the stream's.
-		_ = ss.RecvMsg(new(emptypb.Empty))
-		return err
-	}
 	p, err := begin(ss.Context())
 	if err != nil {
 		return err
@@ -126,12 +120,15 @@ func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	if !looksOnly(info.FullMethod) && !lasts(info.FullMethod) {
 		return g.translate(ss.Context(), handle(srv, ss))
 	}
-	ctx, cancel := context.WithCancel(ss.Context())
+	open := g.life
+	if lasts(info.FullMethod) {
+		open = g.open
+	}
+	ctx, cancel := g.lasting(ss.Context(), open)
 	defer cancel()
-	defer context.AfterFunc(g.life, cancel)()
 	err = handle(srv, &endingStream{ss, ctx})
 	if ctx.Err() != nil && ss.Context().Err() == nil {
-		return rpctypes.ErrGRPCStopped
+		return context.Cause(ctx)
 	}
 	return g.translate(ctx, err)
 }
@@ -142,7 +139,7 @@ type endingStream struct {
 	ctx context.Context
 }
 
-// Context ends with the gateway.
+// Context ends before the client wants it, too.
 func (s *endingStream) Context() context.Context { return s.ctx }
 
 func (g *Gateway) measure(method string, began time.Time, err *error) {

@@ -16,6 +16,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,9 +52,11 @@ const (
 	window = 4 << 20
 	// maxLooks is how many may look at the node's health or ask for its view at a time.
 	maxLooks = 1024
-	// maxLasting is how many streams that last there are, of all clients: each has one,
-	// or a few.
-	maxLasting = 16384
+	// maxKeepAlives is how many streams of keep-alives there are, of all clients: each has
+	// one, or a few.
+	maxKeepAlives = 16384
+	// defaultWatchProgress is etcd's.
+	defaultWatchProgress = 10 * time.Minute
 	// handshakeTime is how long a client may take to make itself known.
 	handshakeTime = 10 * time.Second
 )
@@ -69,19 +72,24 @@ type Gateway struct {
 	metrics   *metrics
 	methods   map[string]bool // that are registered
 
-	requests chan struct{} // one for each request under way
-	looks    chan struct{} // and for each that only looks at the node
-	lasting  chan struct{} // and for each stream that lasts
-	bytes    atomic.Int64  // of the writes under way
+	requests chan struct{}            // one for each request under way
+	looks    chan struct{}            // and for each that only looks at the node
+	streams  map[string]chan struct{} // and for each stream that lasts, by its method
+	watches  atomic.Int64             // of all streams
+	bytes    atomic.Int64             // of the writes under way
 	renewer  *renewer
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
 
+	leader leaderWatch
+
 	clients  *listener
 	web      net.Listener
 	life     context.Context // ends when Stop begins
 	end      context.CancelFunc
+	open     context.Context // ends when clients are to turn to other members
+	close    context.CancelFunc
 	stopOnce sync.Once
 	running  sync.WaitGroup
 }
@@ -92,15 +100,20 @@ func Start(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	o.Limits = o.Limits.orDefault()
+	o.WatchProgress = cmp.Or(o.WatchProgress, defaultWatchProgress)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
-		lasting: make(chan struct{}, maxLasting),
+		streams: map[string]chan struct{}{
+			pb.Watch_Watch_FullMethodName:          make(chan struct{}, o.Limits.WatchStreams),
+			pb.Lease_LeaseKeepAlive_FullMethodName: make(chan struct{}, maxKeepAlives),
+		},
 	}
 	g.life, g.end = context.WithCancel(context.Background())
+	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
@@ -155,7 +168,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})
 	pb.RegisterMaintenanceServer(g.grpc, &maintenanceServer{g: g})
 	pb.RegisterClusterServer(g.grpc, &clusterServer{g: g})
-	pb.RegisterWatchServer(g.grpc, watchServer{})
+	pb.RegisterWatchServer(g.grpc, &watchServer{g: g})
 	pb.RegisterLeaseServer(g.grpc, &leaseServer{g: g})
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
@@ -186,6 +199,7 @@ func (g *Gateway) HTTPAddr() string {
 
 // turnAway sends clients to other members, and lets the requests under way end.
 func (g *Gateway) turnAway() {
+	g.close()
 	g.health.Shutdown()
 	g.clients.closeSilent()
 	g.grpc.GracefulStop()

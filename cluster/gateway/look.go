@@ -19,6 +19,7 @@ func (g *Gateway) keepLooking() {
 	leaving := g.options.Node.Leaving()
 	for g.life.Err() == nil { // a look may take longer than the pause, and both be ready
 		g.look()
+		g.leader.note(g.hasLeader(), time.Now())
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
 		if g.hasLeader() {
 			serving = healthpb.HealthCheckResponse_SERVING
@@ -37,6 +38,7 @@ func (g *Gateway) keepLooking() {
 			g.running.Go(g.turnAway)
 		case <-g.options.Node.Done():
 			g.health.Shutdown()
+			g.close() // nothing happens here any more
 			return
 		case <-g.life.Done():
 			return

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster"
@@ -40,10 +41,12 @@ func newMetrics(g *Gateway) *metrics {
 	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.refusedConnections, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &actorsAndPeers{g})
 	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(len(g.requests)) })
+	m.gauge("watch_streams", "Streams of watches that clients keep.", func() float64 { return float64(len(g.streams[pb.Watch_Watch_FullMethodName])) })
+	m.gauge("watches", "Watches in all streams.", func() float64 { return float64(g.watches.Load()) })
 	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
 	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
 	m.gauge("leases", "Leases that are granted.", func() float64 { return float64(g.options.Store.Lessor().Len()) })
-	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(len(g.lasting)) })
+	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(len(g.streams[pb.Lease_LeaseKeepAlive_FullMethodName])) })
 	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
 	for _, n := range nodeGauges {
 		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })

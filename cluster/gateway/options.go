@@ -42,6 +42,10 @@ type Options struct {
 	Member  string // this member's name
 	Limits  Limits
 	Logger  hclog.Logger
+
+	// WatchProgress is how often watches that ask for it hear that there was nothing; 0
+	// is 10 minutes. Up to a tenth is added.
+	WatchProgress time.Duration
 }
 
 func (o Options) check() error {
@@ -63,13 +67,16 @@ type Limits struct {
 	InFlight      int           // requests under way, of all clients; the node needs OwnCalls more
 	InFlightBytes int           // of the writes under way
 	Connections   int           // of clients
+	WatchStreams  int           // of all clients
+	Watches       int           // in them
 	Timeout       time.Duration // of the cluster's part in a request
 }
 
 // DefaultLimits returns what zero fields of Limits stand for.
 func DefaultLimits() Limits {
 	return Limits{
-		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 4096, InFlightBytes: 256 << 20, Connections: 8192, Timeout: 7 * time.Second,
+		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 4096, InFlightBytes: 256 << 20, Connections: 8192,
+		WatchStreams: 16384, Watches: 1 << 20, Timeout: 7 * time.Second,
 	}
 }
 
@@ -81,6 +88,8 @@ func (l Limits) orDefault() Limits {
 		InFlight:      cmp.Or(l.InFlight, d.InFlight),
 		InFlightBytes: cmp.Or(l.InFlightBytes, d.InFlightBytes),
 		Connections:   cmp.Or(l.Connections, d.Connections),
+		WatchStreams:  cmp.Or(l.WatchStreams, d.WatchStreams),
+		Watches:       cmp.Or(l.Watches, d.Watches),
 		Timeout:       cmp.Or(l.Timeout, d.Timeout),
 	}
 }

@@ -14,8 +14,7 @@ import (
 // not there. docs/etcd-api.md lists them.
 var (
 	unoffered = map[string]string{
-		"/etcdserverpb.Watch": "watch is not offered yet; it comes with a later release",
-		"/etcdserverpb.Auth":  "users and roles are not offered; TLS with client certificates keeps strangers out",
+		"/etcdserverpb.Auth": "users and roles are not offered; TLS with client certificates keeps strangers out",
 
 		pb.Maintenance_Downgrade_FullMethodName: "there is no version to go down to",
 	}
@@ -38,9 +37,6 @@ func notOffered(method string) error {
 }
 
 func unimplemented(why string) error { return status.Errorf(codes.Unimplemented, "pmmc: %s", why) }
-
-// watchServer has all its methods in unoffered.
-type watchServer struct{ pb.UnimplementedWatchServer }
 
 // authServer is etcd's Auth service where nobody has enabled it.
 type authServer struct {

@@ -14,7 +14,7 @@ import (
 //
 // It walks over the versions in the order of their making, up to the compacted
 // revision. Each has made the version of its key before it superfluous, and a
-// deletion is superfluous itself. So the work is that of the changes since the last
+// deletion is superfluous itself once it is behind that revision. So the work is that of the changes since the last
 // compaction, however large the store is; the mark of how far it came is written
 // with each step, and a restart goes on from there.
 type compactor struct {
@@ -69,7 +69,7 @@ func (c *compactor) sweep(ctx context.Context, s *Store) error {
 		if err != nil {
 			return nil // closed
 		}
-		more, err := db.sweepStep()
+		more, err := db.sweepStep(s.hub.sweepable)
 		db.release()
 		if err != nil {
 			return fmt.Errorf("kv: compaction: %w", err)
@@ -119,19 +119,21 @@ func readSwept(r pebble.Reader) (mark revision, err error) {
 	return mark, err
 }
 
-// sweepStep looks at some versions and reports whether there are more.
-func (db *database) sweepStep() (more bool, err error) {
-	// The position comes first: what is in the snapshot is then at least as new.
-	compacted := db.position.Load().compacted
+// sweepStep looks at some versions and reports whether there are more. It leaves what
+// watches need.
+func (db *database) sweepStep(sweepable func(compacted int64) int64) (more bool, err error) {
+	// The position comes first: what is in the snapshot is then at least as new, and a
+	// watch that begins later keeps only what is newer.
+	compacted := sweepable(db.position.Load().compacted)
 	mark, err := readSwept(db)
-	if err != nil || mark.main > compacted {
+	if err != nil || db.swept.Load() > compacted {
 		return false, err
 	}
 	snapshot := db.NewSnapshot()
 	defer snapshot.Close()
 	batch := db.NewBatch()
 	defer batch.Close()
-	next, err := sweep(snapshot, batch, mark, compacted)
+	next, more, err := sweep(snapshot, batch, mark, compacted)
 	if err != nil {
 		return false, err
 	}
@@ -142,44 +144,48 @@ func (db *database) sweepStep() (more bool, err error) {
 		return false, err
 	}
 	db.swept.Store(next.main)
-	return next.main <= compacted, nil
+	if !more {
+		db.swept.Store(compacted + 1)
+	}
+	return more, nil
 }
 
 // sweep deletes what the versions from mark on have made superfluous, and returns
-// where to go on.
-func sweep(r pebble.Reader, batch *pebble.Batch, mark revision, compacted int64) (next revision, err error) {
-	end := revision{main: compacted + 1}
-	versions, err := iterate(r, versionKey(nil, mark), versionKey(nil, end))
+// where to go on. A watch may begin at the compacted revision, so its deletions stay
+// until the next compaction, which begins with them.
+func sweep(r pebble.Reader, batch *pebble.Batch, mark revision, compacted int64) (next revision, more bool, err error) {
+	versions, err := iterate(r, versionKey(nil, mark), versionKey(nil, revision{main: compacted + 1}))
 	if err != nil {
-		return mark, err
+		return mark, false, err
 	}
 	history, err := iterate(r, []byte{spaceHistory}, []byte{spaceHistory + 1})
 	if err != nil {
-		return mark, closeIterator(versions, err)
+		return mark, false, closeIterator(versions, err)
 	}
-	next = end
+	next = revision{main: compacted}
 	for n, ok := 0, versions.First(); ok && err == nil; n, ok = n+1, versions.Next() {
 		var at revision
 		if at, err = parseVersionKey(versions.Key()); err != nil {
 			break
 		}
 		if n == compactionStep {
-			next = at
+			next, more = at, true
 			break
 		}
-		err = sweepVersion(versions, history, batch, at)
+		err = sweepVersion(versions, history, batch, at, at.main < compacted)
 	}
-	return next, closeIterator(versions, closeIterator(history, err))
+	return next, more, closeIterator(versions, closeIterator(history, err))
 }
 
-// sweepVersion deletes the version before the one at hand, and a deletion itself.
-func sweepVersion(versions, history *pebble.Iterator, batch *pebble.Batch, at revision) error {
+// sweepVersion deletes the version before the one at hand, and a deletion itself if
+// nobody can ask for it.
+func sweepVersion(versions, history *pebble.Iterator, batch *pebble.Batch, at revision, past bool) error {
 	c, err := parseChange(versions.Value())
 	if err != nil {
 		return err
 	}
 	k := historyKey(nil, c.key, at)
-	if c.deleted {
+	if c.deleted && past {
 		if err := deleteVersion(batch, k, at); err != nil {
 			return err
 		}

@@ -80,11 +80,11 @@ func TestCompactionRemovesWhatNobodySees(t *testing.T) {
 		rev  int64
 		want int
 	}{
-		{5, 18 - 3},  // a keeps its 4th version and later ones
-		{12, 18 - 9}, // a, its last; b
-		{13, 18 - 11},
+		{5, 18 - 3},   // a keeps its 4th version and later ones
+		{12, 18 - 9},  // a, its last; b
+		{13, 18 - 10}, // the deletion of b
 		{18, 18 - 13}, // a, c, d, e; and the deletion of e
-		{19, 3},
+		{19, 4},       // a, c, d; and the deletion of e
 	}
 	for _, step := range steps {
 		want := briefs(n.all(step.rev).Kvs)

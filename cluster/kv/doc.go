@@ -11,6 +11,9 @@
 //     majority of journals.
 //  4. A query reads one state, that of the last Commit before it, and waits for
 //     nobody.
+//  5. A watch is told of every change that it wants, once, in the order of their
+//     revisions and each revision whole, or that it has ended because the history it
+//     needs is gone. Nobody who writes waits for a watch.
 //
 // Less formally: Apply stages the effects of a slot in an indexed batch, Commit
 // adds the node's records and the slot and makes one change of them, and readers

@@ -36,7 +36,7 @@ func (s *Store) SweepStep() (more bool, err error) {
 		return false, err
 	}
 	defer db.release()
-	return db.sweepStep()
+	return db.sweepStep(s.hub.sweepable)
 }
 
 // CompactionStep is how many versions a step looks at.
@@ -70,3 +70,25 @@ func (l *Lessor) Grant(id, ttl int64) { l.hear([]leaseNews{{id: id, now: lease{t
 
 // Revoke tells the lessor of a revocation.
 func (l *Lessor) Revoke(id int64) { l.hear([]leaseNews{{id: id, gone: true}}) }
+
+// LimitWatches bounds what waits in a stream and in all, and what a pass finds, in bytes.
+func (s *Store) LimitWatches(stream, all int64, found int) {
+	s.hub.limits = watchLimits{stream: stream, all: all, read: found, found: found, told: found}
+}
+
+// WatchBytes is what watches hold.
+func (s *Store) WatchBytes() int64 { return s.hub.bytes.Load() }
+
+// Lagging counts the watches of a stream that read the history, and those that will.
+func (s *WatchStream) Lagging() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lagging.size + len(s.detached)
+}
+
+// HubNext is the first revision that the hub has not told of.
+func (s *Store) HubNext() int64 {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return s.hub.next
+}

@@ -61,6 +61,7 @@ func (s *Store) switchTo(db *database, name string) error {
 	old.obsolete.Store(true)
 	old.release()
 	s.compactor.wake()
+	s.hub.wake()
 	return nil
 }
 

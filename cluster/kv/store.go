@@ -66,6 +66,7 @@ type Store struct {
 
 	compactor compactor
 	lessor    *Lessor
+	hub       hub
 }
 
 // Open opens the store in a directory, or makes an empty one where there is none.
@@ -100,6 +101,7 @@ func Open(options Options) (*Store, error) {
 		return nil, err
 	}
 	s.lessor.reset(s.db.takeLeases())
+	s.hub.start(s)
 	s.compactor.start(s)
 	return s, nil
 }
@@ -168,6 +170,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	db.position.Store(&after)
 	s.lessor.hear(g.leases)
 	g.recent.commit()
+	s.hub.wake()
 	if after.compacted != before.compacted {
 		s.compactor.wake()
 	}
@@ -295,6 +298,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.compactor.stop()
+	s.hub.stop()
 	s.dropStage()
 	var errs []error
 	for _, snapshot := range open {

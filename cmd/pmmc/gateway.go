@@ -11,13 +11,14 @@ import (
 
 // gatewayOptions says in the words of package gateway what a configuration says.
 func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, store *kv.Store, log hclog.Logger) gateway.Options {
+	usual := gateway.DefaultLimits()
 	return gateway.Options{
 		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer != nil,
 		Node: node, Store: store, Cluster: c.Cluster, Member: c.Node.Name,
 		Limits: gateway.Limits{
 			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
 			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
-			Timeout: c.Limits.RequestTimeout,
+			WatchStreams: usual.WatchStreams, Watches: usual.Watches, Timeout: c.Limits.RequestTimeout,
 		},
 		Logger: log.Named("gateway"),
 	}

@@ -20,14 +20,14 @@ var faults = []fault{
 	{"kill of the leader", func(c *processes) {
 		leader, _ := c.inOffice()
 		c.kill(leader)
-		time.Sleep(around)
+		pause(around)
 		c.start(leader)
 		c.await(leader)
 	}},
 	{"kill of a follower", func(c *processes) {
 		_, follower := c.inOffice()
 		c.kill(follower)
-		time.Sleep(around)
+		pause(around)
 		c.start(follower)
 		c.await(follower)
 	}},
@@ -45,7 +45,7 @@ var faults = []fault{
 	{"pause of the leader", func(c *processes) {
 		leader, _ := c.inOffice()
 		c.stop(leader)
-		time.Sleep(lasts)
+		pause(lasts)
 		c.resume(leader)
 		c.await(leader)
 	}},
@@ -68,12 +68,15 @@ func cutLeader(c *processes, both bool) {
 		}
 	}
 	change(c.cut)
-	time.Sleep(lasts)
+	pause(lasts)
 	change(c.heal)
 	for _, p := range c.nodes {
 		c.await(p)
 	}
 }
+
+// pause lets traffic go on for a while. It waits for nothing to happen.
+func pause(d time.Duration) { time.Sleep(d) }
 
 // limiterOf is how fast traffic comes, as etcd's own test has it.
 func limiterOf(load traffic.KeyValue) *rate.Limiter {

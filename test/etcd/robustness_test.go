@@ -111,9 +111,9 @@ func (c *processes) drive(p profile, f fault) []report.ClientReport {
 	finish := make(chan struct{})
 	var running sync.WaitGroup
 	c.simulate(ctx, &running, p, set, ids, endpoints, finish)
-	time.Sleep(around)
+	pause(around)
 	f.inject(c)
-	time.Sleep(around)
+	pause(around)
 	close(finish)
 	running.Wait()
 	c.lastWrite(ctx, set, endpoints)
@@ -152,7 +152,7 @@ func (c *processes) simulate(ctx context.Context, running *sync.WaitGroup, p pro
 
 // lastWrite writes once more: the validators take it that the last operation succeeds.
 func (c *processes) lastWrite(ctx context.Context, set *client.ClientSet, endpoints []string) {
-	time.Sleep(around)
+	pause(around)
 	last, err := set.NewClient(endpoints)
 	if err != nil {
 		c.t.Fatal(err)

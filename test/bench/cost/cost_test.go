@@ -10,7 +10,7 @@ import (
 func TestCostModel(t *testing.T) {
 	var all []Cost
 	for _, nodes := range []int{3, 5, 7} {
-		for _, l := range []Load{{nodes, 1, 100, 256}, {nodes, 64, 30, 256}, {nodes, 1024, 8, 256}} {
+		for _, l := range []Load{{nodes, 1, 50, 256}, {nodes, 64, 20, 256}, {nodes, 1024, 4, 256}} {
 			c, err := Count(t.TempDir(), l)
 			if err != nil {
 				t.Fatal(err)
