@@ -85,10 +85,3 @@ func (s *WatchStream) Lagging() int {
 	defer s.mu.Unlock()
 	return s.lagging.size + len(s.detached)
 }
-
-// HubNext is the first revision that the hub has not told of.
-func (s *Store) HubNext() int64 {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	return s.hub.next
-}
