@@ -59,6 +59,9 @@ func startProcesses(t *testing.T, pmmc string) *processes {
 	t.Cleanup(func() {
 		for _, p := range c.nodes {
 			c.kill(p)
+			if log, err := os.ReadFile(c.log(p)); t.Failed() && err == nil {
+				t.Logf("what %s said:\n%s", p.name, log)
+			}
 		}
 	})
 	for _, p := range c.nodes {
@@ -91,7 +94,7 @@ func (c *processes) members() string {
 
 // write writes a node's configuration. All decrees are kept, but for that it is the default.
 func (c *processes) write(p *process, members string) {
-	text := fmt.Sprintf("cluster = \"robust\"\nnode %q {\n  data_dir = %q\n  insecure = true\n}\nlisten {\n  http = \"\"\n}\n%s",
+	text := fmt.Sprintf("cluster = \"robust\"\nnode %q {\n  data_dir = %q\n  insecure = true\n}\n%s",
 		p.name, filepath.Join(c.dir, p.name), members)
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
@@ -101,7 +104,7 @@ func (c *processes) write(p *process, members string) {
 // start starts a node's process.
 func (c *processes) start(p *process) {
 	c.t.Helper()
-	log, err := os.OpenFile(filepath.Join(c.dir, p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(c.log(p), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -113,6 +116,8 @@ func (c *processes) start(p *process) {
 	}
 	p.cmd = cmd
 }
+
+func (c *processes) log(p *process) string { return filepath.Join(c.dir, p.name+".log") }
 
 // kill ends a node as a crash would.
 func (c *processes) kill(p *process) {
