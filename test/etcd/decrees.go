@@ -70,13 +70,16 @@ func readDecisions(name string, decided map[uint64][]byte) error {
 	}
 }
 
-// executed lists the operations of the decrees, each command once (S6).
+// told is what replicas know of a client (S6): commands of earlier incarnations, and
+// those that it has given up, are not executed any more, nor is one twice.
+type told struct {
+	incarnation, settled uint64
+	seen                 map[uint64]bool
+}
+
+// executed lists the operations of the decrees that replicas execute, in their order.
 func executed(decided map[uint64][]byte) (operations [][]byte, err error) {
-	type id struct {
-		client                uint32
-		incarnation, sequence uint64
-	}
-	seen := make(map[id]bool)
+	sessions := make(map[uint32]*told)
 	next := uint64(1)
 	for _, slot := range slices.Sorted(maps.Keys(decided)) {
 		if slot != next {
@@ -87,11 +90,24 @@ func executed(decided map[uint64][]byte) (operations [][]byte, err error) {
 		if err := proto.Unmarshal(decided[slot], &d); err != nil {
 			return nil, fmt.Errorf("slot %d: %w", slot, err)
 		}
+		settled := make(map[*told]uint64) // from the next slot on
 		for _, c := range d.Commands {
-			if i := (id{c.Client, c.Incarnation, c.Sequence}); c.Configuration == nil && !seen[i] {
-				seen[i] = true
+			s := sessions[c.Client]
+			if s == nil || s.incarnation < c.Incarnation {
+				s = &told{incarnation: c.Incarnation, seen: make(map[uint64]bool)}
+				sessions[c.Client] = s
+			}
+			if c.Incarnation < s.incarnation || c.Sequence < s.settled || s.seen[c.Sequence] {
+				continue
+			}
+			s.seen[c.Sequence] = true
+			settled[s] = max(settled[s], c.Settled)
+			if c.Configuration == nil {
 				operations = append(operations, c.Operation)
 			}
+		}
+		for s, below := range settled {
+			s.settled = max(s.settled, below)
 		}
 	}
 	return operations, nil

@@ -40,9 +40,15 @@ func network(t *testing.T) {
 	}
 }
 
+// removeNetwork removes it, and those who live in it: they may be of a test that was killed.
 func removeNetwork() {
-	for _, name := range names {
-		_ = run("ip netns del " + name) // there may be none
+	for i, name := range names {
+		pids, _ := exec.Command("ip", "netns", "pids", name).Output() // there may be none, of all this
+		for _, pid := range strings.Fields(string(pids)) {
+			_ = run("kill -9 " + pid)
+		}
+		_ = run("ip netns del " + name)
+		_ = run(fmt.Sprintf("ip link del pmmc-%d", i))
 	}
 	_ = run("ip link del " + bridge)
 }
@@ -57,14 +63,14 @@ func run(command string) error {
 
 // cut drops all that one node sends to another.
 func (c *processes) cut(from, to *process) {
-	if err := run("ip -n " + from.name + " route replace blackhole " + to.host + "/32"); err != nil {
+	if err := run("ip -n " + from.space + " route replace blackhole " + to.host + "/32"); err != nil {
 		c.t.Error(err)
 	}
 }
 
 // heal ends that.
 func (c *processes) heal(from, to *process) {
-	if err := run("ip -n " + from.name + " route del blackhole " + to.host + "/32"); err != nil {
+	if err := run("ip -n " + from.space + " route del blackhole " + to.host + "/32"); err != nil {
 		c.t.Error(err)
 	}
 }

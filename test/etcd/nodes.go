@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,17 +24,18 @@ type processes struct {
 	dir   string
 	pmmc  string // the program
 	nodes []*process
-	next  int // number of the next process
+	gone  []*process // members that were removed
 }
 
 // process is one node.
 type process struct {
-	name, host string // of its namespace, too; and its address
-	endpoint   string
-	config     string
-	trace      string
-	id         int
-	cmd        *exec.Cmd // nil while it is down
+	name     string
+	space    string // its namespace
+	host     string // its address
+	endpoint string
+	config   string
+	trace    string
+	cmd      *exec.Cmd // nil while it is down
 }
 
 // Ports of every node.
@@ -49,15 +51,15 @@ var names = []string{"alpha", "beta", "gamma", "delta"}
 func startProcesses(t *testing.T, pmmc string) *processes {
 	c := &processes{t: t, dir: t.TempDir(), pmmc: pmmc}
 	network(t)
-	for range 3 {
-		c.add("")
+	for i := range 3 {
+		c.nodes = append(c.nodes, c.newProcess(names[i], hostOf(i), names[i]))
 	}
 	members := c.members()
 	for _, p := range c.nodes {
 		c.write(p, members)
 	}
 	t.Cleanup(func() {
-		for _, p := range c.nodes {
+		for _, p := range slices.Concat(c.nodes, c.gone) {
 			c.kill(p)
 			if log, err := os.ReadFile(c.log(p)); t.Failed() && err == nil {
 				t.Logf("what %s said:\n%s", p.name, log)
@@ -73,23 +75,48 @@ func startProcesses(t *testing.T, pmmc string) *processes {
 	return c
 }
 
-// add makes room for a node.
-func (c *processes) add(string) *process {
-	i := c.next
-	c.next++
-	p := &process{name: names[i], host: hostOf(i), id: i + 1}
-	p.endpoint = p.host + ":" + clientPort
-	p.config, p.trace = filepath.Join(c.dir, p.name+".hcl"), filepath.Join(c.dir, p.name+".trace")
-	c.nodes = append(c.nodes, p)
-	return p
+// newProcess returns a node that is to run in a namespace, at its address.
+func (c *processes) newProcess(name, host, space string) *process {
+	return &process{
+		name: name, host: host, space: space, endpoint: host + ":" + clientPort,
+		config: filepath.Join(c.dir, name+".hcl"), trace: filepath.Join(c.dir, name+".trace"),
+	}
 }
 
 func (c *processes) members() string {
 	var b strings.Builder
-	for _, p := range c.nodes {
-		fmt.Fprintf(&b, "member %q {\n  id = %d\n  peer = \"%s:%s\"\n  client = %q\n}\n", p.name, p.id, p.host, peerPort, p.endpoint)
+	for i, p := range c.nodes {
+		fmt.Fprintf(&b, "member %q {\n  id = %d\n  peer = \"%s:%s\"\n  client = %q\n}\n", p.name, i+1, p.host, peerPort, p.endpoint)
 	}
 	return b.String()
+}
+
+// replace removes a member and puts a new one in its place, with an empty disk and another
+// name, by the commands that an operator gives.
+func (c *processes) replace(old *process, by string) {
+	at := slices.Index(c.nodes, old)
+	others := slices.Delete(slices.Clone(c.nodes), at, at+1)
+	endpoints := others[0].endpoint + "," + others[1].endpoint
+	c.command("member", "remove", old.name, "--endpoints", endpoints)
+	if err := old.cmd.Wait(); err != nil {
+		c.t.Errorf("%s was removed, and ended with: %v", old.name, err)
+	}
+	old.cmd = nil
+	p := c.newProcess(by, old.host, old.space)
+	c.write(p, fmt.Sprintf("join = [\"%s:%s\"]\nmember %q {\n  peer = \"%s:%s\"\n  client = %q\n}\n",
+		others[0].host, peerPort, p.name, p.host, peerPort, p.endpoint))
+	c.start(p)
+	c.nodes[at], c.gone = p, append(c.gone, old)
+	c.command("member", "add", p.name, "--peer", p.host+":"+peerPort, "--client", p.endpoint, "--endpoints", endpoints, "--wait")
+	c.await(p)
+}
+
+// command runs one of pmmc's commands.
+func (c *processes) command(args ...string) {
+	c.t.Helper()
+	if out, err := exec.Command(c.pmmc, args...).CombinedOutput(); err != nil {
+		c.t.Errorf("pmmc %s: %v: %s", strings.Join(args, " "), err, out)
+	}
 }
 
 // write writes a node's configuration. All decrees are kept, but for that it is the default.
@@ -109,7 +136,7 @@ func (c *processes) start(p *process) {
 		c.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("ip", "netns", "exec", p.name, c.pmmc, "node", "--config", p.config, "--trace", p.trace)
+	cmd := exec.Command("ip", "netns", "exec", p.space, c.pmmc, "node", "--config", p.config, "--trace", p.trace)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		c.t.Fatalf("start %s: %v", p.name, err)

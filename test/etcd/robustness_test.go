@@ -83,10 +83,26 @@ func robust(t *testing.T, p profile, f fault) {
 	config := validate.Config{ExpectRevisionUnique: p.traffic.ExpectUniqueRevision()}
 	result := validate.ValidateAndReturnVisualize(zap.NewNop(), config, reports, requests, 5*time.Minute)
 	if err := result.Error(); err != nil {
-		path := filepath.Join(os.TempDir(), "robustness.html")
-		t.Errorf("%v; the history is in %s (%v)", err, path, result.Linearization.Visualize(zap.NewNop(), path))
+		t.Error(err)
+		c.keep(reports, result.Linearization.Visualize)
 	}
+	c.command(append([]string{"audit"}, c.traces()...)...) // the referee has its say, too
 	count(t, reports, len(requests))
+}
+
+// keep keeps what is needed to find out why a run failed.
+func (c *processes) keep(reports []report.ClientReport, visualize func(*zap.Logger, string) error) {
+	dir, err := os.MkdirTemp("", "robustness-kept-")
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	r, err := report.NewTestReport(zap.NewNop(), filepath.Join(dir, "reports"), map[string]string{"all": c.dir}, nil)
+	if err == nil {
+		r.SetClientReports(reports)
+		err = r.SaveEtcdData()
+	}
+	c.t.Logf("all of it is kept in %s (%v, %v)", dir, err, visualize(zap.NewNop(), filepath.Join(dir, "history.html")))
 }
 
 // drive has a cluster serve traffic and watches while a fault comes and goes.
@@ -112,7 +128,7 @@ func (c *processes) drive(p profile, f fault) []report.ClientReport {
 	var running sync.WaitGroup
 	c.simulate(ctx, &running, p, set, ids, endpoints, finish)
 	pause(around)
-	f.inject(c)
+	f.inject(c, set)
 	pause(around)
 	close(finish)
 	running.Wait()
@@ -164,7 +180,7 @@ func (c *processes) lastWrite(ctx context.Context, set *client.ClientSet, endpoi
 }
 
 func (c *processes) traces() (all []string) {
-	for _, p := range c.nodes {
+	for _, p := range slices.Concat(c.nodes, c.gone) {
 		all = append(all, p.trace)
 	}
 	return all
