@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -69,10 +70,10 @@ func TestLeases(t *testing.T) {
 	s.stop()
 }
 
-// session is one of etcd's, at one member.
-func (s *sample) session(member int) *concurrency.Session {
+// session is one of etcd's, at members.
+func (s *sample) session(members ...int) *concurrency.Session {
 	s.t.Helper()
-	session, err := concurrency.NewSession(s.client(member), concurrency.WithTTL(60), concurrency.WithContext(s.t.Context()))
+	session, err := concurrency.NewSession(s.client(members...), concurrency.WithTTL(60), concurrency.WithContext(s.t.Context()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func (s *sample) session(member int) *concurrency.Session {
 }
 
 // TestConcurrency has sessions of etcd's package concurrency, at different nodes, share
-// a lock, an election and a counter. Whoever waits for another needs Watch.
+// a lock, an election and a counter.
 func TestConcurrency(t *testing.T) {
 	s := newSample(t, 3, "")
 	s.start(names...)
@@ -151,4 +152,55 @@ func (s *sample) count(ctx context.Context, times int) string {
 		s.t.Fatal(err)
 	}
 	return string(r.Kvs[0].Value)
+}
+
+// TestWaiting kills the node in office while sessions at all nodes wait for a lock, and for
+// an election: each gets it, once.
+func TestWaiting(t *testing.T) {
+	s := newSample(t, 3, "")
+	s.start(names...)
+	ctx := t.Context()
+	all := s.session(0, 1, 2)
+	first, ruling := concurrency.NewMutex(all, "lock"), concurrency.NewElection(all, "election")
+	if err := errors.Join(first.Lock(ctx), ruling.Campaign(ctx, "first")); err != nil {
+		t.Fatal(err)
+	}
+	var holders atomic.Int32
+	done := make(chan error, 2*s.size)
+	for m := range s.size {
+		session := s.session(m, (m+1)%s.size, (m+2)%s.size)
+		go func() {
+			mutex := concurrency.NewMutex(session, "lock")
+			err := mutex.Lock(ctx)
+			if holders.Add(1) > 1 {
+				err = errors.Join(err, errors.New("two have the lock"))
+			}
+			holders.Add(-1)
+			done <- errors.Join(err, mutex.Unlock(ctx))
+		}()
+		go func() {
+			election := concurrency.NewElection(session, "election")
+			done <- errors.Join(election.Campaign(ctx, "me"), election.Resign(ctx))
+		}()
+	}
+	c := s.client(0, 1, 2)
+	eventually(t, "all to wait", func() error { // what is under way when the node ends may fail
+		r, err := c.Get(ctx, "", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err == nil && r.Count < int64(2+2*s.size) {
+			err = fmt.Errorf("%d are there", r.Count)
+		}
+		return err
+	})
+	leader := s.leader()
+	s.nodes[leader].kill()
+	eventually(t, "free", func() error { return errors.Join(first.Unlock(ctx), ruling.Resign(ctx)) })
+	for range 2 * s.size {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	s.start(leader)
+	s.waitCaughtUp()
+	s.sameKeys(0, 1, 2)
+	s.stop()
 }
