@@ -31,7 +31,7 @@ type attempt struct {
 }
 
 // threads is how many writes a client has open.
-const threads = 3
+const threads = 4
 
 func newClient(n *Node) *Client {
 	c := &Client{node: n, open: make(map[uint64]*attempt), reads: make(map[uint64]*attempt)}

@@ -40,7 +40,7 @@ var mutants = []mutant{
 	{"pmax takes the lowest ballot (C2)", "pvalues.go", "Compare(BallotOf(v.GetBallot())) >= 0", "Compare(BallotOf(v.GetBallot())) <= 0", 0},
 	{"a leader proposes its own over what it adopts (C2)", "leader.go", "for _, v := range m.Accepted {\n\t\tl.propose(", "for _, v := range m.Accepted {\n\t\tif l.proposals[v.Slot] != nil {\n\t\t\tcontinue\n\t\t}\n\t\tl.propose(", 0},
 	{"a leader proposes below what is forgotten (S5)", "leader.go", "l.floor = max(l.floor, m.Forgotten)", "_ = m.Forgotten", 100},
-	{"a leader leaves holes (S9)", "leader.go", "l.propose(slot, noop)\n\t\t}", "continue\n\t\t}", 100},
+	{"a leader leaves holes (S9)", "leader.go", "l.propose(slot, noop)\n\t\t}", "continue\n\t\t}", 300},
 	{"a round is not written (S2)", "election.go", "env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})", "_ = env", 0},
 	{"a leader runs without asking (S10)", "election.go", "if e.misses.majorityAnswered() {", "if true {", 0},
 	{"a read is not confirmed (S8)", "confirm.go", "l.office.waiting = append(l.office.waiting, m)", "l.mark(env, m)\n\treturn", 0},
