@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/tests/v3/robustness/client"
 	"go.etcd.io/etcd/tests/v3/robustness/identity"
 	"go.etcd.io/etcd/tests/v3/robustness/report"
@@ -42,22 +43,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// profile is traffic, and how much of it.
-type profile struct {
-	name    string
-	traffic traffic.Traffic
-	load    traffic.KeyValue
-}
-
-// profiles are etcd's. How much of it must come is for etcd's machines.
-var profiles = []profile{
-	{"EtcdPut", traffic.EtcdPut, traffic.KeyValueHigh},
-	{"EtcdPutDeleteLease", traffic.EtcdPutDeleteLease, traffic.KeyValueMedium},
-	{"EtcdDelete", traffic.EtcdDelete, traffic.KeyValueMedium},
-	{"Kubernetes", traffic.Kubernetes, traffic.KeyValueMedium},
-	{"KubernetesCreateDelete", traffic.KubernetesCreateDelete, traffic.KeyValueMedium},
 }
 
 // How long there is traffic before a fault and after it.
@@ -174,8 +159,33 @@ func (c *processes) lastWrite(ctx context.Context, set *client.ClientSet, endpoi
 		c.t.Fatal(err)
 	}
 	defer last.Close()
-	if _, err := last.Put(ctx, "tombstone", "true"); err != nil {
+	r, err := last.Put(ctx, "tombstone", "true")
+	if err != nil {
 		c.t.Fatalf("the last write: %v", err)
+	}
+	c.sameHash(r.Header.Revision)
+}
+
+// sameHash wants all nodes to hold the same history up to a revision.
+func (c *processes) sameHash(revision int64) {
+	var first *clientv3.HashKVResponse
+	for _, p := range c.nodes {
+		var hash *clientv3.HashKVResponse
+		err := c.ask(p, func(ctx context.Context, client *clientv3.Client) (err error) {
+			hash, err = client.HashKV(ctx, p.endpoint, revision)
+			return err
+		})
+		if err != nil {
+			c.t.Errorf("hash of %s at revision %d: %v", p.name, revision, err)
+			continue
+		}
+		if first == nil {
+			first = hash
+		}
+		if hash.Hash != first.Hash || hash.CompactRevision != first.CompactRevision {
+			c.t.Errorf("at revision %d, %s has the hash %d, compacted at %d, and %s has %d, %d", revision,
+				c.nodes[0].name, first.Hash, first.CompactRevision, p.name, hash.Hash, hash.CompactRevision)
+		}
 	}
 }
 
