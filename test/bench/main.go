@@ -20,9 +20,10 @@ type plan struct {
 	rounds     int
 	proposers  []int
 	clients    []int
-	reads      bool // of servers, too
-	big        int  // keys of a large state; 0 for none
-	growth     bool // more nodes, and longer operations
+	reads      bool   // of servers, too
+	big        int    // keys of a large state; 0 for none
+	growth     bool   // more nodes, and longer operations
+	plots      string // a folder for plots; none if empty
 	kills      int
 	warm, long time.Duration
 }
@@ -42,11 +43,12 @@ var (
 func main() {
 	isQuick := flag.Bool("quick", false, "one short pass, and a line of ratios")
 	rounds := flag.Int("rounds", whole.rounds, "how often each is measured")
-	out := flag.String("out", "docs/benchmarks.md", "where the tables go, but with -quick")
+	out := flag.String("out", "docs/benchmarks.md", "where the tables go, but with -quick; plots go beside them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	p := whole
+	p.plots = filepath.Dir(*out)
 	p.rounds = *rounds
 	if *isQuick {
 		p = quick
@@ -102,6 +104,9 @@ func run(ctx context.Context, p plan) (*results, error) {
 		return nil, err
 	}
 	if err := r.measureCosts(p, dir); err != nil {
+		return nil, err
+	}
+	if err := r.plot(ctx, p, dir, programs); err != nil {
 		return nil, err
 	}
 	return r, ctx.Err()

@@ -33,6 +33,7 @@ type results struct {
 	large  []large
 	growth []grown
 	costs  []cost.Cost
+	plots  []string // of whom
 }
 
 // grown is what pmmc's library did with so many nodes, and operations of so many bytes.
@@ -134,7 +135,14 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 		fmt.Fprintf(&b, "\n## A killed leader\n\nThe longest time without a successful write after `kill -9` of the node in office, default settings, %d kills: "+
 			"median %v, at most %v.\n", len(r.gaps), median(r.gaps).Round(time.Millisecond), slices.Max(r.gaps).Round(time.Millisecond))
 	}
+	b.WriteString(binds)
 	r.growthTables(&b)
+	if len(r.plots) > 0 {
+		b.WriteString("\n## Latency against load\n\nPuts at the leader in open loop, at ten rates up to the highest.\n")
+		for _, name := range r.plots {
+			fmt.Fprintf(&b, "\n![%s](latency-%s.svg)\n", name, name)
+		}
+	}
 	return b.String()
 }
 

@@ -250,3 +250,37 @@ func runBench(ctx context.Context, p plan, pmmc, verb string, args ...string) (l
 	}
 	return line, nil
 }
+
+// plot draws latency against load, of pmmc's server and of etcd's.
+func (r *results) plot(ctx context.Context, p plan, dir string, programs *programs) error {
+	if p.plots == "" {
+		return nil
+	}
+	for _, isEtcd := range []bool{false, true} {
+		if isEtcd && programs.etcd == "" {
+			continue
+		}
+		s, err := startServer(ctx, programs, isEtcd, dir)
+		if err != nil {
+			return err
+		}
+		err = s.plot(ctx, programs.pmmc, filepath.Join(p.plots, "latency-"+s.name+".svg"))
+		if err := errors.Join(err, s.stop()); err != nil {
+			return err
+		}
+		r.plots = append(r.plots, s.name)
+	}
+	return nil
+}
+
+func (s *server) plot(ctx context.Context, pmmc, path string) error {
+	leader, err := s.leader(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{"bench", "put", "--clients", "256", "--conns", "12", "--for", "2s", "--plot", path, "--endpoints", s.endpoints[leader]}
+	if out, err := exec.CommandContext(ctx, pmmc, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("pmmc %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
