@@ -37,11 +37,11 @@ browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 .PHONY: test
-test: check browser ## Run all checks and all tests, with the race detector
+test: check browser iproute ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
 	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
-	cd test/etcd && go vet ./... && $(ROBUST) $(GOTESTSUM) --format pkgname -- -timeout 5m ./...
+	cd test/etcd && go vet ./... && $(GOTESTSUM) --format pkgname -- -timeout 5m ./...
 
 .PHONY: check
 check: ## Vet, and see that all files are formatted
@@ -65,13 +65,14 @@ soak: ## Run fresh seeds for SECONDS=1200
 mutants: ## See that the simulator finds each planted fault, and write docs/testing.md's table
 	go test ./test/simulation -run TestMutantsAreCaught -count 1 -timeout 0 -v -mutants
 
-# A network of namespaces takes iproute2. A history that cannot be linearized may take
-# all memory there is before it takes its time.
-ROBUST := command -v ip >/dev/null || apt-get install -y -qq --no-install-recommends iproute2; ulimit -v 12000000;
+# A network of namespaces takes iproute2.
+.PHONY: iproute
+iproute:
+	@command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2; }
 
 .PHONY: robustness
-robustness: ## Run etcd's robustness tests, every profile with every fault; QUICK=1: one with one
-	set -o pipefail; cd test/etcd && $(ROBUST) go test -count 1 -timeout 60m -v $(if $(QUICK),-run TestRobustness,-whole) ./... | grep -E '^ *---|operations|lies|^ok|FAIL'
+robustness: iproute ## Run etcd's robustness tests, every profile with every fault; QUICK=1: one with one
+	set -o pipefail; cd test/etcd && go test -count 1 -timeout 60m -v $(if $(QUICK),-run TestRobustness,-whole) ./... | grep -E '^ *---|operations|lies|^ok|FAIL'
 
 .PHONY: bench
 bench: ## Measure beside hashicorp/raft, etcd-io/raft and etcd, into docs/benchmarks.md; QUICK=1 is one short pass

@@ -27,9 +27,11 @@ const (
 type liar struct {
 	pb.UnimplementedKVServer
 	pb.UnimplementedWatchServer
+	pb.UnimplementedMaintenanceServer
 	lie
 	kv     pb.KVClient
 	watch  pb.WatchClient
+	node   pb.MaintenanceClient
 	puts   atomic.Int64
 	reads  atomic.Int64
 	events atomic.Int64
@@ -50,10 +52,11 @@ func startLiar(t *testing.T, kind lie, endpoint string) (*liar, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{lie: kind, kv: pb.NewKVClient(conn), watch: pb.NewWatchClient(conn), first: make(map[string]*pb.RangeResponse)}
+	l := &liar{lie: kind, kv: pb.NewKVClient(conn), watch: pb.NewWatchClient(conn), node: pb.NewMaintenanceClient(conn), first: make(map[string]*pb.RangeResponse)}
 	s := grpc.NewServer(grpc.WaitForHandlers(true))
 	pb.RegisterKVServer(s, l)
 	pb.RegisterWatchServer(s, l)
+	pb.RegisterMaintenanceServer(s, l)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	t.Cleanup(func() {
@@ -116,6 +119,14 @@ func (l *liar) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, erro
 
 func (l *liar) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
 	return l.kv.Compact(ctx, r)
+}
+
+func (l *liar) Status(ctx context.Context, r *pb.StatusRequest) (*pb.StatusResponse, error) {
+	return l.node.Status(ctx, r)
+}
+
+func (l *liar) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
+	return l.node.HashKV(ctx, r)
 }
 
 // Watch hands requests and responses on, but for the events that it drops.

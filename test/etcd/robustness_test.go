@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -40,9 +41,24 @@ func TestMain(m *testing.M) {
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("build pmmc: %v\n%s", err, out))
 	}
+	go watchMemory()
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// maxMemory is what the validators may take, in bytes. A history that cannot be
+// linearized may take all that there is, long before it has taken its time.
+const maxMemory = 8 << 30
+
+// watchMemory ends the tests before the machine does.
+func watchMemory() {
+	var m runtime.MemStats
+	for ; ; pause(100 * time.Millisecond) {
+		if runtime.ReadMemStats(&m); m.Sys-m.HeapReleased > maxMemory {
+			panic(fmt.Sprintf("the tests take %d MiB of memory: a history cannot be linearized", m.Sys>>20))
+		}
+	}
 }
 
 // How long there is traffic before a fault and after it.

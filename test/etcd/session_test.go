@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -85,7 +86,9 @@ func startEtcd(t *testing.T, etcd string) string {
 	}
 	defer c.Close()
 	for deadline := time.Now().Add(patience); ; {
-		if _, err = c.Get(t.Context(), "is it there"); err == nil || time.Now().After(deadline) {
+		ctx, done := context.WithTimeout(t.Context(), time.Second)
+		_, err = c.Get(ctx, "is it there")
+		if done(); err == nil || time.Now().After(deadline) {
 			break
 		}
 	}
