@@ -54,6 +54,7 @@ const (
 type client struct {
 	id          uint32 // 0 until the cluster has given one to this member …
 	replica     bool   // … and whether it has a replica
+	removed     bool   // it had one, and has lost it
 	incarnation uint64
 	member      string
 	limit       int // calls in flight
@@ -104,6 +105,7 @@ func newClient(incarnation uint64, member string, limit int) *client {
 func (c *client) join(me actors.Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.removed = me.ID == 0 && (c.removed || c.id != 0)
 	c.id, c.replica = me.ID, me.Replica
 }
 
@@ -112,6 +114,8 @@ func (c *client) unable() error {
 	switch {
 	case c.stopped != nil:
 		return c.stopped
+	case c.removed:
+		return ErrRemoved // the node is about to end
 	case c.id == 0:
 		return ErrNotMember
 	case !c.replica:

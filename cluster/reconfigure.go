@@ -123,7 +123,7 @@ func (n *Node) settled(ctx context.Context) (actors.Configuration, error) {
 	}
 	c, err := n.poll(ctx, func(all []actors.Configuration) bool { return len(all) == 1 })
 	if _, ok := c.Named(n.options.Member); err == nil && !ok {
-		return c, ErrNotMember // it was, and ends
+		return c, ErrRemoved // the node is about to end
 	}
 	return c, err
 }

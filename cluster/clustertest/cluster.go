@@ -127,7 +127,7 @@ func (c *Cluster) Reconfigure(change cluster.Change) actors.Configuration {
 	defer cancel()
 	for _, n := range c.Running() {
 		next, err := n.Reconfigure(ctx, change)
-		if errors.Is(err, cluster.ErrNotMember) || errors.Is(err, cluster.ErrStopped) {
+		if errors.Is(err, cluster.ErrNotMember) || errors.Is(err, cluster.ErrRemoved) || errors.Is(err, cluster.ErrStopped) {
 			continue
 		}
 		if err != nil {

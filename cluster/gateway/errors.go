@@ -36,7 +36,7 @@ func (g *Gateway) translate(ctx context.Context, err error) error {
 		return rpctypes.ErrGRPCRequestTooManyRequests
 	case errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrSessionEnded), errors.Is(err, kv.ErrClosed):
 		return rpctypes.ErrGRPCStopped
-	case errors.Is(err, cluster.ErrNotMember), errors.Is(err, cluster.ErrNoReplica):
+	case errors.Is(err, cluster.ErrNotMember), errors.Is(err, cluster.ErrRemoved), errors.Is(err, cluster.ErrNoReplica):
 		return status.Errorf(codes.Unavailable, "pmmc: %v", err) // clients turn to others
 	case errors.Is(err, cluster.ErrNoMajority):
 		return rpctypes.ErrGRPCUnhealthy

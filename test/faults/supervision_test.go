@@ -46,7 +46,7 @@ func loadNamed(t *testing.T, c *clustertest.Cluster, writers int, prefix string)
 					all = append(all, op)
 					mu.Unlock()
 					acked.Add(1)
-				case errors.Is(err, cluster.ErrStopped):
+				case errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrRemoved):
 					return
 				case ctx.Err() == nil:
 					t.Errorf("propose %s: %v", op, err)
