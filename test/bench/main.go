@@ -32,7 +32,7 @@ var (
 	whole = plan{
 		rounds: 5, proposers: []int{1, 16, 64, 256, 1024}, clients: []int{1, 64, 256, 1000}, reads: true, kills: 20,
 		big: 1_000_000, growth: true,
-		warm: time.Second, long: 3 * time.Second,
+		warm: 500 * time.Millisecond, long: 2 * time.Second,
 	}
 	quick = plan{
 		rounds: 1, proposers: []int{1, 256}, clients: []int{256}, kills: 2,
