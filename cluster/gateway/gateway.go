@@ -65,6 +65,7 @@ type Gateway struct {
 	clusterID uint64
 	grpc      *grpc.Server
 	http      *http.Server // nil if nobody asked for it
+	json      *jsonGateway // beside it
 	health    *health.Server
 	metrics   *metrics
 	methods   map[string]bool // that are registered
@@ -104,7 +105,13 @@ func Start(o Options) (*Gateway, error) {
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
+	var err error
+	if g.json, err = newJSON(g); err != nil {
+		g.end()
+		return nil, err
+	}
 	if err := g.listen(); err != nil {
+		g.json.close()
 		g.end()
 		return nil, err
 	}
@@ -127,9 +134,11 @@ func (g *Gateway) listen() error {
 	if g.options.HTTP == "" {
 		return nil
 	}
-	if g.web, err = net.Listen("tcp", g.options.HTTP); err != nil {
+	web, err := net.Listen("tcp", g.options.HTTP)
+	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
+	g.web = newListener(web, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
 	return nil
 }
 
@@ -149,7 +158,7 @@ func (g *Gateway) serveGRPC() {
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(credentials.NewTLS(o.TLS)))
+		opts = append(opts, grpc.Creds(besidesInside{credentials.NewTLS(o.TLS)}))
 	}
 	g.grpc = grpc.NewServer(opts...)
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})

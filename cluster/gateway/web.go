@@ -24,7 +24,7 @@ const (
 	maxScrapes = 8
 )
 
-// serveHTTP serves health, metrics and the version, as etcd does, and profiles.
+// serveHTTP serves health, metrics, the version and JSON, as etcd does, and profiles.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
@@ -33,6 +33,7 @@ func (g *Gateway) serveHTTP() {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	profiles(mux)
+	mux.Handle("/v3/", g.json.handler())
 	g.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -40,9 +41,13 @@ func (g *Gateway) serveHTTP() {
 	web := g.web
 	if g.options.TLS != nil {
 		config := g.options.TLS.Clone()
-		config.ClientAuth = tls.NoClientCert // those who look at health have none
+		config.ClientAuth = tls.NoClientCert // those who look at health have none …
+		if needsCertificate(g.options.TLS) {
+			config.ClientAuth = tls.VerifyClientCertIfGiven // … and JSON is for those who have
+		}
 		web = tls.NewListener(web, config)
 	}
+	g.running.Go(g.json.serve)
 	g.running.Go(func() {
 		if err := g.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
 			g.log.Error("health and metrics are not served any more", "error", err)
@@ -52,6 +57,7 @@ func (g *Gateway) serveHTTP() {
 
 // stopHTTP ends what serveHTTP began.
 func (g *Gateway) stopHTTP() {
+	defer g.json.close()
 	if g.http == nil {
 		return
 	}
