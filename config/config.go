@@ -132,6 +132,7 @@ type Limits struct {
 	TxnOps          int           // operations in one transaction
 	InFlight        int           // requests being served at a time
 	InFlightBytes   int64         // of the writes being served
+	Quota           int64         // what the database may take, in bytes
 	Connections     int           // of clients
 	RequestTimeout  time.Duration // for a request that came without a deadline, and the most for any
 	ShutdownTimeout time.Duration // for a clean end

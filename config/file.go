@@ -100,6 +100,7 @@ type fileLimits struct {
 	TxnOps          hcl.Expression `hcl:"txn_ops"`
 	InFlight        hcl.Expression `hcl:"in_flight"`
 	InFlightBytes   hcl.Expression `hcl:"in_flight_bytes"`
+	Quota           hcl.Expression `hcl:"quota"`
 	Connections     hcl.Expression `hcl:"connections"`
 	RequestTimeout  hcl.Expression `hcl:"request_timeout"`
 	ShutdownTimeout hcl.Expression `hcl:"shutdown_timeout"`

@@ -254,6 +254,14 @@ limits {
   # ResourceExhausted. At least request_bytes. Lower it where memory is short.
   in_flight_bytes = "256MiB"
 
+  # How much this node's database may take, from 1MiB to 8192GiB; "0B" is the default.
+  # Where a node has no more room for a write, it raises the alarm NOSPACE, and no node
+  # takes puts until history is compacted and keys are deleted, which goes on; the alarm
+  # ends by itself when 10 % are free again. What counts is what the state takes; files
+  # that are being replaced come on top, so let the disk have twice as much. etcd's name
+  # for it is --quota-backend-bytes.
+  quota = "2GiB"
+
   # How many connections of clients are open at a time; the next one is closed at
   # once. A client needs one, however many requests it has under way.
   connections = 8192

@@ -75,6 +75,7 @@ type Gateway struct {
 	lasting  chan struct{} // and for each stream that lasts
 	bytes    atomic.Int64  // of the writes under way
 	renewer  *renewer
+	quota    *quota
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
@@ -105,6 +106,7 @@ func Start(o Options) (*Gateway, error) {
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
+	g.quota = newQuota(g)
 	var err error
 	if g.json, err = newJSON(g); err != nil {
 		g.end()
@@ -122,6 +124,7 @@ func Start(o Options) (*Gateway, error) {
 	g.running.Go(g.keepLooking)
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
+	g.running.Go(func() { g.quota.run(g.life) })
 	return g, nil
 }
 

@@ -112,7 +112,7 @@ func TestJSONStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go fmt.Fprintf(say, `{"ID": "%d"}`+"\n", lease.ID) // ends when it is read
+	go fmt.Fprintf(say, `{"ID": "%d"}`+"\n", lease.ID)   // ends when it is read
 	client := &http.Client{Transport: &http.Transport{}} // one that goes on is answered after all was read, by default
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(r)

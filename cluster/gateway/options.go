@@ -64,12 +64,14 @@ type Limits struct {
 	InFlightBytes int           // of the writes under way
 	Connections   int           // of clients
 	Timeout       time.Duration // of the cluster's part in a request
+	Quota         int64         // of the database, in bytes: what Store.SizeInUse may be
 }
 
 // DefaultLimits returns what zero fields of Limits stand for.
 func DefaultLimits() Limits {
 	return Limits{
 		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 4096, InFlightBytes: 256 << 20, Connections: 8192, Timeout: 7 * time.Second,
+		Quota: 2 << 30,
 	}
 }
 
@@ -82,6 +84,7 @@ func (l Limits) orDefault() Limits {
 		InFlightBytes: cmp.Or(l.InFlightBytes, d.InFlightBytes),
 		Connections:   cmp.Or(l.Connections, d.Connections),
 		Timeout:       cmp.Or(l.Timeout, d.Timeout),
+		Quota:         cmp.Or(l.Quota, d.Quota),
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/api/v3/version"
 	"google.golang.org/grpc/status"
@@ -69,7 +71,7 @@ func (g *Gateway) stopHTTP() {
 }
 
 // serveHealth answers whether this node can serve a fresh read or, with
-// ?serializable=true, any read.
+// ?serializable=true, any read, and, but for ?exclude=NOSPACE, any write.
 func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	health := struct {
 		Health string `json:"health"`
@@ -78,6 +80,9 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	code := http.StatusOK
 	if err := g.checkHealth(r.Context(), r.URL.Query().Get("serializable") == "true"); err != nil {
 		health.Health, health.Reason = "false", status.Convert(err).Message()
+		code = http.StatusServiceUnavailable
+	} else if g.options.Store.NoSpace() && !slices.Contains(r.URL.Query()["exclude"], pb.AlarmType_NOSPACE.String()) {
+		health.Health, health.Reason = "false", "ALARM NOSPACE"
 		code = http.StatusServiceUnavailable
 	}
 	g.answer(w, code, health)

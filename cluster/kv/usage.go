@@ -55,6 +55,9 @@ func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.WaitCompacted(ctx); err != nil {
 		return err
 	}
+	if _, err := s.Flush(); err != nil { // or what it wrote would count as in memory, too
+		return err
+	}
 	db, err := s.acquire()
 	if err != nil {
 		return err

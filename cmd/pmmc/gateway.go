@@ -17,7 +17,7 @@ func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, stor
 		Limits: gateway.Limits{
 			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
 			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
-			Timeout: c.Limits.RequestTimeout,
+			Timeout: c.Limits.RequestTimeout, Quota: c.Limits.Quota,
 		},
 		Logger: log.Named("gateway"),
 	}
