@@ -21,6 +21,8 @@ type Config struct {
 	Protocol Protocol
 	Journal  Journal
 	Limits   Limits
+
+	AutoCompaction AutoCompaction
 }
 
 // Self is the member that this process is. Load has seen to it that there is one.
@@ -124,6 +126,13 @@ type Protocol struct {
 // Journal is the stable storage of acceptors and leaders.
 type Journal struct {
 	SegmentBytes int64 // size of a file of the log, by which it is cut
+}
+
+// AutoCompaction says what history goes by itself: none, if both fields are 0. At most
+// one of them is not.
+type AutoCompaction struct {
+	Period    time.Duration // history is kept for that long
+	Revisions int           // so many revisions are kept
 }
 
 // Limits bound what clients can ask of a node.

@@ -13,6 +13,15 @@ type fileConfig struct {
 	Protocol *fileProtocol  `hcl:"protocol,block"`
 	Journal  *fileJournal   `hcl:"journal,block"`
 	Limits   *fileLimits    `hcl:"limits,block"`
+
+	AutoCompaction *fileAutoCompaction `hcl:"auto_compaction,block"`
+}
+
+type fileAutoCompaction struct {
+	Mode      hcl.Expression `hcl:"mode"`
+	Retention hcl.Expression `hcl:"retention"`
+
+	Range hcl.Range `hcl:",def_range"`
 }
 
 type fileNode struct {

@@ -274,3 +274,16 @@ limits {
   # ends at once, which loses nothing but makes the next start longer.
   shutdown_timeout = "10s"
 }
+
+# What history goes by itself, as with etcd's --auto-compaction-mode and -retention. The
+# node in office has it compacted; the same on all nodes.
+auto_compaction {
+  # "off": history stays until somebody compacts it. "periodic": it is kept for as long
+  # as retention says, such as "1h", and compacted every so often, but at least every
+  # hour. "revision": so many revisions are kept as retention says, such as 10000, and
+  # the others compacted every five minutes.
+  mode = "off"
+
+  # How long, or how many. The newest version of a key that lives is always kept.
+#  retention = "1h"
+}

@@ -36,6 +36,7 @@ func (d *decoder) config(f *fileConfig, out *Config) {
 	d.protocol(orEmpty(f.Protocol), &out.Protocol)
 	d.size(orEmpty(f.Journal).SegmentBytes, &out.Journal.SegmentBytes, 64*kib, gib)
 	d.limits(orEmpty(f.Limits), &out.Limits)
+	d.autoCompaction(f.AutoCompaction, &out.AutoCompaction)
 }
 
 func orEmpty[T any](block *T) *T {

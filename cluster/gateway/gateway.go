@@ -97,6 +97,9 @@ func Start(o Options) (*Gateway, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Clock == nil {
+		o.Clock = steady{time.Now()}
+	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
@@ -125,6 +128,7 @@ func Start(o Options) (*Gateway, error) {
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
 	g.running.Go(func() { g.quota.run(g.life) })
+	g.running.Go(func() { newAutoCompactor(g).run(g.life) })
 	return g, nil
 }
 

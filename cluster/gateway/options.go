@@ -42,6 +42,9 @@ type Options struct {
 	Member  string // this member's name
 	Limits  Limits
 	Logger  hclog.Logger
+
+	AutoCompaction AutoCompaction
+	Clock          Pacer // of AutoCompaction; nil is the process's
 }
 
 func (o Options) check() error {
@@ -53,7 +56,7 @@ func (o Options) check() error {
 	case o.Store == nil:
 		return errors.New("gateway: options: Store is missing")
 	}
-	return nil
+	return o.AutoCompaction.check()
 }
 
 // Limits bound what clients can ask for. Zero fields get their defaults.

@@ -63,7 +63,8 @@ func newQuota(g *Gateway) *quota {
 				all = append(all, uint64(m.ID))
 			}
 			self, _ := c.Named(g.options.Member)
-			return uint64(self.ID), all, g.seen.Load().InOffice == g.options.Member
+			_, ours := g.expires()
+			return uint64(self.ID), all, ours
 		},
 		propose: func(ctx context.Context, r *pb.AlarmRequest) error {
 			_, err := proposeOwn[*pb.AlarmResponse](ctx, g, &pb.InternalRaftRequest{Alarm: r})

@@ -19,6 +19,9 @@ func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, stor
 			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
 			Timeout: c.Limits.RequestTimeout, Quota: c.Limits.Quota,
 		},
+		AutoCompaction: gateway.AutoCompaction{
+			Period: c.AutoCompaction.Period, Revisions: int64(c.AutoCompaction.Revisions),
+		},
 		Logger: log.Named("gateway"),
 	}
 }
