@@ -88,11 +88,11 @@ cover: ## Measure what the tests cover: cover.out
 	go tool cover -func cover.out | tail -1
 
 .PHONY: generate
-generate: ## Generate the Go code of messages/**/*.proto, and what shows figures
+generate: ## Generate the Go code of messages/**/*.proto, and what documents show
 	go build -o .bin/ $(PROTOC_GEN_GO)
 	GOBIN=$(CURDIR)/.bin go install $(PROTOC_GEN_GO_GRPC)
 	$(BUF) generate --template .buf.gen.yaml --path messages
-	go test ./docs/figures ./cmd/pmmc -run '^Test(Doc|PaperIsPrinted)$$' -count 1 -rewrite
+	go test ./docs/figures ./cmd/pmmc ./cluster/gateway -run '^Test(Doc|PaperIsPrinted|RPCs)$$' -count 1 -rewrite
 
 .PHONY: clean
 clean: ## Remove what was built, not the data

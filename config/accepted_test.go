@@ -123,3 +123,29 @@ func TestTheRestIsDefault(t *testing.T) {
 		t.Errorf("protocol = %+v, want %+v", c.Protocol, want)
 	}
 }
+
+// History is kept for a time, or by the number of its revisions.
+func TestAutoCompaction(t *testing.T) {
+	for text, want := range map[string]AutoCompaction{
+		"":             {},
+		`mode = "off"`: {},
+		"mode = \"periodic\"\nretention = \"48h\"": {Period: 48 * time.Hour},
+		"mode = \"revision\"\nretention = 1000":    {Revisions: 1000},
+	} {
+		if text != "" {
+			text = "auto_compaction {\n" + text + "\n}"
+		}
+		if got := load(t, alone("insecure = true", text)).AutoCompaction; got != want {
+			t.Errorf("%q is %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// A quota of nothing is the default, as in etcd.
+func TestQuota(t *testing.T) {
+	for text, want := range map[string]int64{"0B": 2 << 30, "1MiB": 1 << 20, "8GiB": 8 << 30} {
+		if got := load(t, alone("insecure = true", fmt.Sprintf("limits {\nquota = %q\n}", text))).Limits.Quota; got != want {
+			t.Errorf("%q is %d, want %d", text, got, want)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type Config struct {
 	Protocol Protocol
 	Journal  Journal
 	Limits   Limits
+
+	AutoCompaction AutoCompaction
 }
 
 // Self is the member that this process is. Load has seen to it that there is one.
@@ -126,12 +128,20 @@ type Journal struct {
 	SegmentBytes int64 // size of a file of the log, by which it is cut
 }
 
+// AutoCompaction says what history goes by itself: none, if both fields are 0. At most
+// one of them is not.
+type AutoCompaction struct {
+	Period    time.Duration // history is kept for that long
+	Revisions int           // so many revisions are kept
+}
+
 // Limits bound what clients can ask of a node.
 type Limits struct {
 	RequestBytes    int64         // of one request
 	TxnOps          int           // operations in one transaction
 	InFlight        int           // requests being served at a time
 	InFlightBytes   int64         // of the writes being served
+	Quota           int64         // what the database may take, in bytes
 	Connections     int           // of clients
 	RequestTimeout  time.Duration // for a request that came without a deadline, and the most for any
 	ShutdownTimeout time.Duration // for a clean end

@@ -38,6 +38,7 @@ func Default() *Config {
 			TxnOps:          128,
 			InFlight:        4096,
 			InFlightBytes:   256 << 20,
+			Quota:           2 << 30,
 			Connections:     8192,
 			RequestTimeout:  7 * time.Second,
 			ShutdownTimeout: 10 * time.Second,

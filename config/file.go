@@ -13,6 +13,15 @@ type fileConfig struct {
 	Protocol *fileProtocol  `hcl:"protocol,block"`
 	Journal  *fileJournal   `hcl:"journal,block"`
 	Limits   *fileLimits    `hcl:"limits,block"`
+
+	AutoCompaction *fileAutoCompaction `hcl:"auto_compaction,block"`
+}
+
+type fileAutoCompaction struct {
+	Mode      hcl.Expression `hcl:"mode"`
+	Retention hcl.Expression `hcl:"retention"`
+
+	Range hcl.Range `hcl:",def_range"`
 }
 
 type fileNode struct {
@@ -100,6 +109,7 @@ type fileLimits struct {
 	TxnOps          hcl.Expression `hcl:"txn_ops"`
 	InFlight        hcl.Expression `hcl:"in_flight"`
 	InFlightBytes   hcl.Expression `hcl:"in_flight_bytes"`
+	Quota           hcl.Expression `hcl:"quota"`
 	Connections     hcl.Expression `hcl:"connections"`
 	RequestTimeout  hcl.Expression `hcl:"request_timeout"`
 	ShutdownTimeout hcl.Expression `hcl:"shutdown_timeout"`

@@ -254,6 +254,14 @@ limits {
   # ResourceExhausted. At least request_bytes. Lower it where memory is short.
   in_flight_bytes = "256MiB"
 
+  # How much this node's database may take, from 1MiB to 8192GiB; "0B" is the default.
+  # Where a node has no more room for a write, it raises the alarm NOSPACE, and no node
+  # takes puts until history is compacted and keys are deleted, which goes on; the alarm
+  # ends by itself when 10 % are free again. What counts is what the state takes; files
+  # that are being replaced come on top, so let the disk have twice as much. etcd's name
+  # for it is --quota-backend-bytes.
+  quota = "2GiB"
+
   # How many connections of clients are open at a time; the next one is closed at
   # once. A client needs one, however many requests it has under way.
   connections = 8192
@@ -265,4 +273,17 @@ limits {
   # How long a node that is told to end takes to do so cleanly, at the most. Then it
   # ends at once, which loses nothing but makes the next start longer.
   shutdown_timeout = "10s"
+}
+
+# What history goes by itself, as with etcd's --auto-compaction-mode and -retention. The
+# node in office has it compacted; the same on all nodes.
+auto_compaction {
+  # "off": history stays until somebody compacts it. "periodic": it is kept for as long
+  # as retention says, such as "1h", and compacted every so often, but at least every
+  # hour. "revision": so many revisions are kept as retention says, such as 10000, and
+  # the others compacted every five minutes.
+  mode = "off"
+
+  # How long, or how many. The newest version of a key that lives is always kept.
+#  retention = "1h"
 }

@@ -125,6 +125,7 @@ func TestDefaultsAreSane(t *testing.T) {
 		{"a request outlives some elections", l.RequestTimeout > p.TimeoutMax},
 		{"a window of full batches fits into four times what is retained", int64(p.Window)*p.BatchBytes <= 4*p.RetainBytes},
 		{"a segment holds some decrees", 4*max(p.BatchBytes, l.RequestBytes) <= c.Journal.SegmentBytes},
+		{"a quota has room for a flood", l.Quota > 4*l.InFlightBytes},
 		{"a node ends after its requests do", l.ShutdownTimeout > l.RequestTimeout},
 		{"nobody is heard in plaintext", !c.Node.Insecure && strings.HasPrefix(c.Listen.HTTP, "127.")},
 	} {

@@ -36,6 +36,7 @@ func (d *decoder) config(f *fileConfig, out *Config) {
 	d.protocol(orEmpty(f.Protocol), &out.Protocol)
 	d.size(orEmpty(f.Journal).SegmentBytes, &out.Journal.SegmentBytes, 64*kib, gib)
 	d.limits(orEmpty(f.Limits), &out.Limits)
+	d.autoCompaction(f.AutoCompaction, &out.AutoCompaction)
 }
 
 func orEmpty[T any](block *T) *T {
@@ -155,6 +156,21 @@ func (d *decoder) limits(f *fileLimits, out *Limits) {
 		d.error(d.first(f.InFlightBytes, f.RequestBytes), "No request fits into the bytes in flight",
 			"Here in_flight_bytes is %d bytes and request_bytes %d. Want request_bytes <= in_flight_bytes.", out.InFlightBytes, out.RequestBytes)
 	}
+	d.quota(f.Quota, &out.Quota)
 	d.duration(f.RequestTimeout, &out.RequestTimeout)
 	d.duration(f.ShutdownTimeout, &out.ShutdownTimeout)
+}
+
+// quota wants a size in which there is room for something, or none at all, which is the
+// default, as in etcd.
+func (d *decoder) quota(e hcl.Expression, out *int64) {
+	const least, most = mib, 8192 * gib
+	given := *out
+	d.size(e, &given, 0, most)
+	switch {
+	case given >= least:
+		*out = given
+	case given > 0:
+		d.error(e.Range(), "Bad size", "Want \"0B\", which is the default, or from %s to %s, not %s.", formatSize(least), formatSize(most), d.source(e))
+	}
 }

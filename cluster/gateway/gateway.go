@@ -68,6 +68,7 @@ type Gateway struct {
 	clusterID uint64
 	grpc      *grpc.Server
 	http      *http.Server // nil if nobody asked for it
+	json      *jsonGateway // beside it
 	health    *health.Server
 	metrics   *metrics
 	methods   map[string]bool // that are registered
@@ -78,6 +79,7 @@ type Gateway struct {
 	watches  atomic.Int64             // of all streams
 	bytes    atomic.Int64             // of the writes under way
 	renewer  *renewer
+	quota    *quota
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
@@ -104,6 +106,9 @@ func Start(o Options) (*Gateway, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Clock == nil {
+		o.Clock = steady{time.Now()}
+	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
 		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
@@ -117,7 +122,14 @@ func Start(o Options) (*Gateway, error) {
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
+	g.quota = newQuota(g)
+	var err error
+	if g.json, err = newJSON(g); err != nil {
+		g.end()
+		return nil, err
+	}
 	if err := g.listen(); err != nil {
+		g.json.close()
 		g.end()
 		return nil, err
 	}
@@ -128,6 +140,8 @@ func Start(o Options) (*Gateway, error) {
 	g.running.Go(g.keepLooking)
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
+	g.running.Go(func() { g.quota.run(g.life) })
+	g.running.Go(func() { newAutoCompactor(g).run(g.life) })
 	return g, nil
 }
 
@@ -140,9 +154,11 @@ func (g *Gateway) listen() error {
 	if g.options.HTTP == "" {
 		return nil
 	}
-	if g.web, err = net.Listen("tcp", g.options.HTTP); err != nil {
+	web, err := net.Listen("tcp", g.options.HTTP)
+	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
+	g.web = newListener(web, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
 	return nil
 }
 
@@ -162,7 +178,7 @@ func (g *Gateway) serveGRPC() {
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(credentials.NewTLS(o.TLS)))
+		opts = append(opts, grpc.Creds(besidesInside{credentials.NewTLS(o.TLS)}))
 	}
 	g.grpc = grpc.NewServer(opts...)
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})

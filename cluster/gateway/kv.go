@@ -33,6 +33,11 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 	if g.bytes.Add(size) > int64(g.options.Limits.InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	if kv.TakesSpace(op) {
+		if err := g.quota.admit(); err != nil {
+			return response, err
+		}
+	}
 	return decide[R](ctx, g, encoded)
 }
 

@@ -27,13 +27,16 @@ func (s *maintenanceServer) Status(context.Context, *pb.StatusRequest) (*pb.Stat
 	n, store := s.g.options.Node.Status(), s.g.options.Store
 	resp := &pb.StatusResponse{
 		Header: s.g.header(store.Revision()), Version: version.Version, StorageVersion: clusterVersion(),
-		DbSize: store.Size(), DbSizeInUse: store.SizeInUse(),
+		DbSize: store.Size(), DbSizeInUse: store.SizeInUse(), DbSizeQuota: s.g.options.Limits.Quota,
 		Leader: uint64(n.Replica.Office.Leader), RaftTerm: n.Replica.Office.Round,
 		RaftIndex: decided(n), RaftAppliedIndex: executed(n),
 		DowngradeInfo: &pb.DowngradeInfo{},
 	}
 	if !n.Ready {
 		resp.Errors = append(resp.Errors, rpctypes.ErrNoLeader.Error())
+	}
+	for _, a := range store.Alarms() {
+		resp.Errors = append(resp.Errors, a.String())
 	}
 	return resp, nil
 }
@@ -67,15 +70,6 @@ func (s *maintenanceServer) Hash(ctx context.Context, _ *pb.HashRequest) (*pb.Ha
 	return &pb.HashResponse{Header: s.g.header(at), Hash: hash}, nil
 }
 
-// Alarm lists the alarms, of which there are none, and takes back those that are not
-// raised, as etcd does.
-func (s *maintenanceServer) Alarm(_ context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
-	if r.Action == pb.AlarmRequest_ACTIVATE {
-		return nil, unimplemented("raising alarms is not offered yet")
-	}
-	return &pb.AlarmResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
-}
-
 // MoveLeader hands the office over to another member, which takes it in one round trip.
 // Writes wait for that long and do not fail.
 func (s *maintenanceServer) MoveLeader(ctx context.Context, r *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
@@ -92,9 +86,4 @@ func (s *maintenanceServer) MoveLeader(ctx context.Context, r *pb.MoveLeaderRequ
 		return nil, err
 	}
 	return &pb.MoveLeaderResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
-}
-
-// Defragment has nothing to do: Pebble frees space as it goes.
-func (s *maintenanceServer) Defragment(context.Context, *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
-	return &pb.DefragmentResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
 }

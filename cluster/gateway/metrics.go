@@ -47,6 +47,9 @@ func newMetrics(g *Gateway) *metrics {
 	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
 	m.gauge("leases", "Leases that are granted.", func() float64 { return float64(g.options.Store.Lessor().Len()) })
 	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(len(g.streams[pb.Lease_LeaseKeepAlive_FullMethodName])) })
+	m.gauge("database_in_use_bytes", "Size of the present state.", func() float64 { return float64(g.options.Store.SizeInUse()) })
+	m.gauge("database_quota_bytes", "What the size of the present state may be.", func() float64 { return float64(g.options.Limits.Quota) })
+	m.gauge("no_space", "1 if any member has raised the alarm NOSPACE.", func() float64 { return oneIf(g.options.Store.NoSpace()) })
 	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
 	for _, n := range nodeGauges {
 		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })

@@ -46,6 +46,9 @@ type Options struct {
 	// WatchProgress is how often watches that ask for it hear that there was nothing; 0
 	// is 10 minutes. Up to a tenth is added.
 	WatchProgress time.Duration
+
+	AutoCompaction AutoCompaction
+	Clock          Pacer // of AutoCompaction; nil is the process's
 }
 
 func (o Options) check() error {
@@ -57,7 +60,7 @@ func (o Options) check() error {
 	case o.Store == nil:
 		return errors.New("gateway: options: Store is missing")
 	}
-	return nil
+	return o.AutoCompaction.check()
 }
 
 // Limits bound what clients can ask for. Zero fields get their defaults.
@@ -70,13 +73,14 @@ type Limits struct {
 	WatchStreams  int           // of all clients
 	Watches       int           // in them
 	Timeout       time.Duration // of the cluster's part in a request
+	Quota         int64         // of the database, in bytes: what Store.SizeInUse may be
 }
 
 // DefaultLimits returns what zero fields of Limits stand for.
 func DefaultLimits() Limits {
 	return Limits{
 		RequestBytes: 3 << 19, TxnOps: 128, InFlight: 4096, InFlightBytes: 256 << 20, Connections: 8192,
-		WatchStreams: 16384, Watches: 1 << 20, Timeout: 7 * time.Second,
+		WatchStreams: 16384, Watches: 1 << 20, Timeout: 7 * time.Second, Quota: 2 << 30,
 	}
 }
 
@@ -91,6 +95,7 @@ func (l Limits) orDefault() Limits {
 		WatchStreams:  cmp.Or(l.WatchStreams, d.WatchStreams),
 		Watches:       cmp.Or(l.Watches, d.Watches),
 		Timeout:       cmp.Or(l.Timeout, d.Timeout),
+		Quota:         cmp.Or(l.Quota, d.Quota),
 	}
 }
 

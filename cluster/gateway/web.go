@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/api/v3/version"
 	"google.golang.org/grpc/status"
@@ -24,7 +26,7 @@ const (
 	maxScrapes = 8
 )
 
-// serveHTTP serves health, metrics and the version, as etcd does, and profiles.
+// serveHTTP serves health, metrics, the version and JSON, as etcd does, and profiles.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
@@ -33,6 +35,7 @@ func (g *Gateway) serveHTTP() {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	profiles(mux)
+	mux.Handle("/v3/", g.json.handler())
 	g.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -40,9 +43,13 @@ func (g *Gateway) serveHTTP() {
 	web := g.web
 	if g.options.TLS != nil {
 		config := g.options.TLS.Clone()
-		config.ClientAuth = tls.NoClientCert // those who look at health have none
+		config.ClientAuth = tls.NoClientCert // those who look at health have none …
+		if needsCertificate(g.options.TLS) {
+			config.ClientAuth = tls.VerifyClientCertIfGiven // … and JSON is for those who have
+		}
 		web = tls.NewListener(web, config)
 	}
+	g.running.Go(g.json.serve)
 	g.running.Go(func() {
 		if err := g.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
 			g.log.Error("health and metrics are not served any more", "error", err)
@@ -52,6 +59,7 @@ func (g *Gateway) serveHTTP() {
 
 // stopHTTP ends what serveHTTP began.
 func (g *Gateway) stopHTTP() {
+	defer g.json.close()
 	if g.http == nil {
 		return
 	}
@@ -63,7 +71,7 @@ func (g *Gateway) stopHTTP() {
 }
 
 // serveHealth answers whether this node can serve a fresh read or, with
-// ?serializable=true, any read.
+// ?serializable=true, any read, and, but for ?exclude=NOSPACE, any write.
 func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	health := struct {
 		Health string `json:"health"`
@@ -72,6 +80,9 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	code := http.StatusOK
 	if err := g.checkHealth(r.Context(), r.URL.Query().Get("serializable") == "true"); err != nil {
 		health.Health, health.Reason = "false", status.Convert(err).Message()
+		code = http.StatusServiceUnavailable
+	} else if g.options.Store.NoSpace() && !slices.Contains(r.URL.Query()["exclude"], pb.AlarmType_NOSPACE.String()) {
+		health.Health, health.Reason = "false", "ALARM NOSPACE"
 		code = http.StatusServiceUnavailable
 	}
 	g.answer(w, code, health)

@@ -23,6 +23,8 @@ type stage struct {
 	changes  uint32   // of the operation that is being executed
 	leases   []leaseNews
 	recent   recent
+	alarms   alarms
+	bytes    int64 // of the batch, once it is committed
 
 	key, value []byte // scratch: Pebble copies what it is given
 }
@@ -38,7 +40,7 @@ func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
 	defer db.release()
 	s.stage = &stage{
 		slot: slot, batch: db.NewIndexedBatch(), position: *db.position.Load(),
-		recent: recent{make(map[string]latest), db.hot},
+		recent: recent{make(map[string]latest), db.hot}, alarms: *db.alarms.Load(),
 	}
 	results := make([][]byte, len(operations))
 	for i, operation := range operations {
@@ -74,6 +76,9 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	if err := checkOperation(&op, 0); err != nil {
 		return 0, nil, err
 	}
+	if len(g.alarms) > 0 && TakesSpace(&op) {
+		return 0, nil, rpctypes.ErrGRPCNoSpace
+	}
 	switch {
 	case op.Put != nil:
 		response, err = g.put(op.Put)
@@ -93,6 +98,9 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	case op.LeaseCheckpoint != nil:
 		response, err = g.renewLeases(op.LeaseCheckpoint)
 		return resultLeaseRenewal, response, err
+	case op.Alarm != nil:
+		response, err = g.alarm(op.Alarm)
+		return resultAlarm, response, err
 	default:
 		response, err = g.compact(op.Compaction)
 		return resultCompaction, response, err

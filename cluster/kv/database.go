@@ -22,6 +22,9 @@ type database struct {
 	swept    atomic.Int64             // the compactor has done its work up to here
 	leases   []leaseNews              // that there were when it was opened, for the lessor
 	hot      *hot
+	alarms   atomic.Pointer[alarms] // as of the last Commit
+
+	committedBytes, flushedBytes atomic.Int64 // since it was opened; see usage.go
 
 	refs     atomic.Int64 // the store's own is one
 	obsolete atomic.Bool  // to be removed once it is closed
@@ -82,7 +85,12 @@ func (db *database) load() error {
 	}); err != nil {
 		return err
 	}
+	raised, err := readAlarms(db)
+	if err != nil {
+		return err
+	}
 	db.position.Store(&p)
+	db.alarms.Store(&raised)
 	db.flushed.Store(p.executed)
 	db.swept.Store(mark.main)
 	return nil

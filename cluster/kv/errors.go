@@ -33,6 +33,7 @@ var refusals = []error{
 	rpctypes.ErrGRPCLeaseExist,
 	rpctypes.ErrGRPCLeaseTTLTooLarge,
 	ErrLeaseRenewed,
+	rpctypes.ErrGRPCNoSpace,
 	rpctypes.ErrGRPCTooManyOps,
 	rpctypes.ErrGRPCDuplicateKey,
 	rpctypes.ErrGRPCInvalidSortOption,

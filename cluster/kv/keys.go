@@ -16,6 +16,7 @@ import (
 //	k id key            → nothing: the key lives as long as the lease
 //	r name              → a record of the node
 //	m name              → the store's own position, the compactor's mark, the last term of a lease
+//	m a member          → nothing: the member has raised an alarm
 //
 // Reads of the present go through l, whose entries are small and one for each key;
 // reads of the past go through h. Values lie in v alone: they are written once, in
@@ -34,6 +35,7 @@ var (
 	keyPosition = []byte{spaceMeta, 'p'}
 	keySwept    = []byte{spaceMeta, 's'}
 	keyTerm     = []byte{spaceMeta, 't'}
+	keyAlarms   = []byte{spaceMeta, 'a'} // and a member
 )
 
 // revision is a place in the order of all versions: main counts effective

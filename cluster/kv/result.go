@@ -19,6 +19,7 @@ const (
 	resultLeaseGrant
 	resultLeaseRevoke
 	resultLeaseRenewal
+	resultAlarm
 )
 
 // Sessions keep results in the replicated state, so equal responses must be equal bytes.
@@ -64,6 +65,8 @@ func DecodeResult(result []byte) (proto.Message, error) {
 		response = new(pb.LeaseRevokeResponse)
 	case resultLeaseRenewal:
 		response = new(pb.LeaseCheckpointRequest)
+	case resultAlarm:
+		response = new(pb.AlarmResponse)
 	default:
 		return nil, fmt.Errorf("kv: result of unknown kind %d", result[0])
 	}

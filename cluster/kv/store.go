@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -156,7 +157,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	g := s.stage
 	s.stage = nil
 	if g == nil {
-		g = &stage{slot: slot, batch: db.NewBatch(), position: before}
+		g = &stage{slot: slot, batch: db.NewBatch(), position: before, alarms: *db.alarms.Load()}
 	}
 	defer g.batch.Close()
 	if slot < before.executed || slot != g.slot {
@@ -167,7 +168,12 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	if err := g.commit(after, records); err != nil {
 		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
 	}
+	db.committedBytes.Add(g.bytes)
 	db.position.Store(&after)
+	if !slices.Equal(g.alarms, *db.alarms.Load()) {
+		raised := g.alarms
+		db.alarms.Store(&raised)
+	}
 	s.lessor.hear(g.leases)
 	g.recent.commit()
 	s.hub.wake()
@@ -193,6 +199,7 @@ func (g *stage) commit(after position, records []cluster.Record) error {
 	if err := g.batch.Set(keyPosition, after.append(nil), nil); err != nil {
 		return err
 	}
+	g.bytes = int64(g.batch.Len())
 	return g.batch.Commit(pebble.NoSync)
 }
 
@@ -233,6 +240,7 @@ func (s *Store) Flush() (below uint64, err error) {
 	}
 	defer db.release()
 	below = db.position.Load().executed
+	bytes := db.committedBytes.Load()
 	if db.flushed.Load() >= below {
 		return below, nil
 	}
@@ -240,6 +248,7 @@ func (s *Store) Flush() (below uint64, err error) {
 		return 0, fmt.Errorf("kv: flush below slot %d: %w", below, err)
 	}
 	raise(&db.flushed, below)
+	db.flushedBytes.Store(bytes)
 	return below, nil
 }
 
@@ -262,25 +271,6 @@ func (s *Store) flush(db *database) error {
 func raise(mark *atomic.Uint64, to uint64) {
 	for old := mark.Load(); old < to && !mark.CompareAndSwap(old, to); old = mark.Load() {
 	}
-}
-
-// Size is the space that the store takes on disk, in bytes.
-func (s *Store) Size() int64 {
-	return s.measure(func(m *pebble.Metrics) uint64 { return m.DiskSpaceUsage() })
-}
-
-// SizeInUse is the part of Size that holds the present state.
-func (s *Store) SizeInUse() int64 {
-	return s.measure(func(m *pebble.Metrics) uint64 { return m.Table.Local.LiveSize })
-}
-
-func (s *Store) measure(of func(*pebble.Metrics) uint64) int64 {
-	db, err := s.acquire()
-	if err != nil {
-		return 0
-	}
-	defer db.release()
-	return int64(of(db.Metrics()))
 }
 
 // Close ends the use of the store, without a Flush. It ends open snapshots and

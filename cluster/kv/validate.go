@@ -45,6 +45,8 @@ func checkOperation(op *pb.InternalRaftRequest, maxOps int) error {
 		return CheckTxn(op.Txn, maxOps)
 	case op.LeaseGrant != nil:
 		return CheckLeaseGrant(op.LeaseGrant)
+	case op.Alarm != nil:
+		return CheckAlarm(op.Alarm)
 	case op.Compaction != nil, op.LeaseRevoke != nil, op.LeaseCheckpoint != nil:
 		return nil
 	default:

@@ -18,7 +18,10 @@ func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, stor
 		Limits: gateway.Limits{
 			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
 			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
-			WatchStreams: usual.WatchStreams, Watches: usual.Watches, Timeout: c.Limits.RequestTimeout,
+			WatchStreams: usual.WatchStreams, Watches: usual.Watches, Timeout: c.Limits.RequestTimeout, Quota: c.Limits.Quota,
+		},
+		AutoCompaction: gateway.AutoCompaction{
+			Period: c.AutoCompaction.Period, Revisions: int64(c.AutoCompaction.Revisions),
 		},
 		Logger: log.Named("gateway"),
 	}
