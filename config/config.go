@@ -44,7 +44,7 @@ type Node struct {
 type Listen struct {
 	Peer   string // the other members
 	Client string // etcd clients
-	HTTP   string // health and metrics; empty is not at all
+	HTTP   string // health, metrics and etcd's JSON gateway; empty is not at all
 }
 
 // Member is one of those that form the cluster.

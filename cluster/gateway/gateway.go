@@ -205,7 +205,7 @@ func (g *Gateway) serveGRPC() {
 // ClientAddr is where clients are served, as host:port.
 func (g *Gateway) ClientAddr() string { return g.clients.Addr().String() }
 
-// HTTPAddr is where health and metrics are served, or "".
+// HTTPAddr is where health, metrics and JSON are served, or "".
 func (g *Gateway) HTTPAddr() string {
 	if g.web == nil {
 		return ""

@@ -33,7 +33,7 @@ type Node interface {
 // Options are a gateway's. Client, Node and Store are required.
 type Options struct {
 	Client  string      // address for clients, host:port
-	HTTP    string      // address for health and metrics; none if empty
+	HTTP    string      // address for health, metrics and JSON; none if empty
 	TLS     *tls.Config // of both; nil is plaintext
 	PeerTLS bool        // members reach each other over TLS; it shows in their URLs
 	Node    Node
