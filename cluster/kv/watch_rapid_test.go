@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -215,14 +216,17 @@ func TestWatchAgainstAModel(t *testing.T) {
 			f.streams = append(f.streams, f.Watch())
 			f.watches = append(f.watches, make(map[int64]*tracked))
 		}
+		do := func(op *pb.InternalRaftRequest) {
+			ahead.execute(op)
+			f.waiting = append(f.waiting, must(proto.Marshal(op)))
+			if kv.Check(op, kv.Limits{}) == nil {
+				_, _ = m.execute(op) // its refusals are not what is tested here
+			}
+		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"operation": func(t *rapid.T) {
-				op := drawOperation(t, m)
-				ahead.execute(op)
-				f.waiting = append(f.waiting, must(proto.Marshal(op)))
-				if kv.Check(op, kv.Limits{}) == nil {
-					_, _ = m.execute(op) // its refusals are not what is tested here
-				}
+			"operation": func(t *rapid.T) { do(drawOperation(t, m)) },
+			"compaction": func(t *rapid.T) {
+				do(compact(rapid.Int64Range(1, m.revision()).Draw(t, "revision")))
 			},
 			"slot":   func(*rapid.T) { f.execute() },
 			"create": f.create,
@@ -245,6 +249,7 @@ func TestWatchAgainstAModel(t *testing.T) {
 			}
 		}
 	})
+	t.Logf("of %d watches, %d ended", told, ended)
 	if ended == 0 || told == ended {
 		t.Errorf("of %d watches, %d ended: one kind was not tried", told, ended)
 	}
