@@ -18,9 +18,10 @@ import (
 // of the state. Operations read through it and so see those before them.
 type stage struct {
 	slot     uint64
-	batch    *pebble.Batch
-	position position // after the operations so far
-	changes  uint32   // of the operation that is being executed
+	db       *database
+	batch    *pebble.Batch // indexed once an operation needs it, see staged
+	position position      // after the operations so far
+	changes  uint32        // of the operation that is being executed
 	leases   []leaseNews
 	recent   recent
 	alarms   alarms
@@ -39,7 +40,7 @@ func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
 	}
 	defer db.release()
 	s.stage = &stage{
-		slot: slot, batch: db.NewIndexedBatch(), position: *db.position.Load(),
+		slot: slot, db: db, batch: db.NewBatch(), position: *db.position.Load(),
 		recent: recent{make(map[string]latest), db.hot}, alarms: *db.alarms.Load(),
 	}
 	results := make([][]byte, len(operations))
@@ -110,7 +111,7 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 // view is the state as the operation being executed sees it: its own changes have
 // the next revision.
 func (g *stage) view() view {
-	v := view{r: g.batch, position: g.position, recent: &g.recent}
+	v := view{r: staged{g}, position: g.position, recent: &g.recent}
 	if g.changes > 0 {
 		v.revision++
 	}

@@ -120,7 +120,7 @@ type leaseNews struct {
 // begin begins terms of leases.
 func (g *stage) begin(leases ...leaseNews) error {
 	var term uint64
-	err := get(g.batch, keyTerm, func(b []byte) error {
+	err := get(staged{g}, keyTerm, func(b []byte) error {
 		if len(b) != 8 {
 			return fmt.Errorf("kv: last term of leases is %x", b)
 		}

@@ -157,7 +157,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	g := s.stage
 	s.stage = nil
 	if g == nil {
-		g = &stage{slot: slot, batch: db.NewBatch(), position: before, alarms: *db.alarms.Load()}
+		g = &stage{slot: slot, db: db, batch: db.NewBatch(), position: before, alarms: *db.alarms.Load()}
 	}
 	defer g.batch.Close()
 	if slot < before.executed || slot != g.slot {

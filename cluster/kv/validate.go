@@ -6,7 +6,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // Limits bound an operation before it is proposed. They are a node's settings, so
@@ -27,12 +26,14 @@ func Check(op *pb.InternalRaftRequest, limits Limits) error {
 // checkOperation is the part of Check that depends on the operation alone.
 func checkOperation(op *pb.InternalRaftRequest, maxOps int) error {
 	commands := 0
-	op.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if f.Message() != nil && f.Name() != "header" {
+	for _, is := range []bool{
+		op.Put != nil, op.DeleteRange != nil, op.Txn != nil, op.Compaction != nil, op.Alarm != nil,
+		op.LeaseGrant != nil, op.LeaseRevoke != nil, op.LeaseCheckpoint != nil,
+	} {
+		if is {
 			commands++
 		}
-		return true
-	})
+	}
 	if commands != 1 {
 		return ErrMalformed
 	}
@@ -47,10 +48,8 @@ func checkOperation(op *pb.InternalRaftRequest, maxOps int) error {
 		return CheckLeaseGrant(op.LeaseGrant)
 	case op.Alarm != nil:
 		return CheckAlarm(op.Alarm)
-	case op.Compaction != nil, op.LeaseRevoke != nil, op.LeaseCheckpoint != nil:
-		return nil
 	default:
-		return ErrMalformed
+		return nil
 	}
 }
 

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/test/bench/load"
@@ -111,28 +114,18 @@ func (f *benchFlags) checkLoad() error {
 
 // run measures once, or for a plot at several rates.
 func (f *benchFlags) run(c *cobra.Command) error {
-	var clients []*clientv3.Client
-	defer func() {
-		for _, client := range clients {
-			_ = client.Close() // all is measured
-		}
-	}()
-	endpoints := f.endpoints
-	for i := range f.conns { // each at an endpoint of its own, in turn
-		f.endpoints = endpoints[i%len(endpoints) : i%len(endpoints)+1]
-		client, err := f.connect(c)
-		if err != nil {
-			return err
-		}
-		clients = append(clients, client)
-	}
-	f.endpoints = endpoints
 	if err := f.do(c, func(ctx context.Context, client *clientv3.Client) error {
 		_, err := client.Get(ctx, "bench") // a cluster that cannot answer is not measured
 		return err
 	}); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(benchGC))
+	clients, closeAll, err := f.dialAll()
+	if err != nil {
+		return err
+	}
+	defer closeAll()
 	if f.plot != "" {
 		return f.runPlot(c, clients)
 	}
@@ -149,7 +142,42 @@ type benchLine struct {
 	Errors map[string]uint64 `json:"errors,omitempty"`
 }
 
-func (f *benchFlags) measure(c *cobra.Command, clients []*clientv3.Client, rate float64) load.Result {
+// dialAll makes the connections, each to one endpoint, in turn. A request is a bare gRPC
+// call: what etcd's client adds (retries, balancing) would take from the processors that
+// the cluster is measured on, and hide its errors.
+func (f *benchFlags) dialAll() (clients []pb.KVClient, closeAll func(), err error) {
+	secure, err := f.tls.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	var conns []*grpc.ClientConn
+	closeAll = func() {
+		for _, conn := range conns {
+			_ = conn.Close() // all is measured
+		}
+	}
+	for i := range f.conns {
+		conn, err := dial(f.endpoints[i%len(f.endpoints)], secure,
+			grpc.WithStaticStreamWindowSize(benchWindow), grpc.WithStaticConnWindowSize(benchWindow),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		conns = append(conns, conn)
+		clients = append(clients, pb.NewKVClient(conn))
+	}
+	return clients, closeAll, nil
+}
+
+// benchGC is by how much the heap grows before garbage is collected, in per cent: it is
+// small, and what is measured shares the processors with it.
+const benchGC = 800
+
+// benchWindow is gRPC's window, in bytes; a static one needs no pings to measure the link.
+const benchWindow = 4 << 20
+
+func (f *benchFlags) measure(c *cobra.Command, clients []pb.KVClient, rate float64) load.Result {
 	keys := make([]func() string, f.clients)
 	for i := range keys {
 		keys[i] = f.drawKeys(uint64(i))
@@ -173,14 +201,14 @@ func (f *benchFlags) measure(c *cobra.Command, clients []*clientv3.Client, rate 
 
 // codeOf is an error's code, and what etcd's client knows by a text of its own has that.
 func codeOf(err error) string {
-	if e := (rpctypes.EtcdError{}); errors.As(err, &e) {
+	if e := (rpctypes.EtcdError{}); errors.As(rpctypes.Error(err), &e) {
 		return fmt.Sprintf("%s (%s)", e.Code(), e.Error())
 	}
 	return status.Convert(err).Code().String()
 }
 
 // request is one of the workload.
-func (f *benchFlags) request(ctx context.Context, client *clientv3.Client, key, value string, n uint64) error {
+func (f *benchFlags) request(ctx context.Context, client pb.KVClient, key, value string, n uint64) error {
 	what := f.what
 	if what == "mix" {
 		what = "get"
@@ -191,18 +219,23 @@ func (f *benchFlags) request(ctx context.Context, client *clientv3.Client, key, 
 	var err error
 	switch what {
 	case "put":
-		_, err = client.Put(ctx, key, value)
+		_, err = client.Put(ctx, &pb.PutRequest{Key: []byte(key), Value: []byte(value)})
 	case "get":
-		var options []clientv3.OpOption
-		if f.serializable {
-			options = append(options, clientv3.WithSerializable())
-		}
-		_, err = client.Get(ctx, key, options...)
+		_, err = client.Range(ctx, &pb.RangeRequest{Key: []byte(key), Serializable: f.serializable})
 	case "txn":
-		_, err = client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), ">", 0)).
-			Then(clientv3.OpPut(key, value), clientv3.OpGet(key)).Else(clientv3.OpPut(key, value)).Commit()
+		_, err = client.Txn(ctx, txnOf(key, value))
 	}
 	return err
+}
+
+// txnOf puts a key, and reads it if it was there.
+func txnOf(key, value string) *pb.TxnRequest {
+	put := &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(key), Value: []byte(value)}}}
+	get := &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: []byte(key)}}}
+	exists := &pb.Compare{
+		Key: []byte(key), Target: pb.Compare_VERSION, Result: pb.Compare_GREATER, TargetUnion: &pb.Compare_Version{Version: 0},
+	}
+	return &pb.TxnRequest{Compare: []*pb.Compare{exists}, Success: []*pb.RequestOp{put, get}, Failure: []*pb.RequestOp{put}}
 }
 
 // keyDigits is how long a key's number is, in hexadecimal digits.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	clientv3 "go.etcd.io/etcd/client/v3"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/pmmc-go/pmmc/test/bench/load"
 )
@@ -20,7 +20,7 @@ const plotSteps = 10
 
 // runPlot finds the highest rate, in a closed loop, measures at shares of it in an open
 // one, and draws latency against load.
-func (f *benchFlags) runPlot(c *cobra.Command, clients []*clientv3.Client) error {
+func (f *benchFlags) runPlot(c *cobra.Command, clients []pb.KVClient) error {
 	peak := f.measure(c, clients, 0).Rate()
 	if peak == 0 {
 		return errors.New("nothing was answered: there is nothing to draw")

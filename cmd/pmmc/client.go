@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,10 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/config"
@@ -93,6 +97,19 @@ func (f *clientFlags) connect(c *cobra.Command) (*clientv3.Client, error) {
 		return nil, fmt.Errorf("connect to %s: %w", strings.Join(f.endpoints, ","), err)
 	}
 	return client, nil
+}
+
+// dial makes a connection to one node, without what etcd's client does beyond that.
+func dial(endpoint string, secure *tls.Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	creds := insecure.NewCredentials()
+	if strings.HasPrefix(endpoint, "https://") && secure == nil {
+		secure = &tls.Config{MinVersion: tls.VersionTLS13}
+	}
+	if secure != nil {
+		creds = credentials.NewTLS(secure)
+	}
+	target := strings.TrimPrefix(strings.TrimPrefix(endpoint, "http://"), "https://")
+	return grpc.NewClient(target, append(options, grpc.WithTransportCredentials(creds))...)
 }
 
 // maxMessage is how long a message of the client may be; the node has a limit of

@@ -13,10 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -140,15 +137,7 @@ func askAll(ctx context.Context, endpoints []string, timeout time.Duration, secu
 }
 
 func askStatus(ctx context.Context, endpoint string, secure *tls.Config) (*admin.StatusResponse, error) {
-	target := strings.TrimPrefix(endpoint, "http://")
-	creds := insecure.NewCredentials()
-	if strings.HasPrefix(endpoint, "https://") && secure == nil {
-		secure = &tls.Config{MinVersion: tls.VersionTLS13}
-	}
-	if secure != nil {
-		creds = credentials.NewTLS(secure)
-	}
-	conn, err := grpc.NewClient(strings.TrimPrefix(target, "https://"), grpc.WithTransportCredentials(creds))
+	conn, err := dial(endpoint, secure)
 	if err != nil {
 		return nil, err
 	}

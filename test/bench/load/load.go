@@ -69,18 +69,20 @@ func (r Result) add(other Result) {
 	}
 }
 
-// worker does one thing at a time.
-type worker struct {
+// counter counts what some workers did. A histogram has 150 KB, so workers share a few.
+type counter struct {
 	mu   sync.Mutex
 	part Result // since it was last taken
 }
 
+const counters = 8
+
 // take takes what was done since the last time.
-func (w *worker) take() Result {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	part := w.part
-	w.part = newResult()
+func (c *counter) take() Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	part := c.part
+	c.part = newResult()
 	return part
 }
 
@@ -90,22 +92,23 @@ func Run(ctx context.Context, o Options) Result {
 	begin := time.Now()
 	var number atomic.Uint64
 	var running sync.WaitGroup
-	workers := make([]*worker, o.Workers)
-	for i := range workers {
-		w := &worker{part: newResult()}
-		workers[i] = w
-		running.Go(func() { w.run(ctx, o, i, begin, &number) })
+	all := make([]*counter, min(counters, o.Workers))
+	for i := range all {
+		all[i] = &counter{part: newResult()}
+	}
+	for i := range o.Workers {
+		running.Go(func() { work(ctx, o, i, begin, &number, all[i%len(all)]) })
 	}
 	defer func() {
 		cancel()
 		running.Wait()
 	}()
 	collect := func() Result {
-		all := newResult()
-		for _, w := range workers {
-			all.add(w.take())
+		sum := newResult()
+		for _, c := range all {
+			sum.add(c.take())
 		}
-		return all
+		return sum
 	}
 	sleep(ctx, time.Until(begin.Add(o.Warm)))
 	collect()
@@ -124,7 +127,8 @@ func Run(ctx context.Context, o Options) Result {
 	return total
 }
 
-func (w *worker) run(ctx context.Context, o Options, id int, begin time.Time, number *atomic.Uint64) {
+// work does one thing at a time.
+func work(ctx context.Context, o Options, id int, begin time.Time, number *atomic.Uint64, c *counter) {
 	for ctx.Err() == nil {
 		n := number.Add(1) - 1
 		start := time.Now()
@@ -136,20 +140,20 @@ func (w *worker) run(ctx context.Context, o Options, id int, begin time.Time, nu
 		if ctx.Err() != nil {
 			return
 		}
-		w.count(time.Since(start), err, o.Kind)
+		c.count(time.Since(start), err, o.Kind)
 	}
 }
 
-func (w *worker) count(took time.Duration, err error, kind func(error) string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (c *counter) count(took time.Duration, err error, kind func(error) string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case err == nil:
-		_ = w.part.Latency.RecordValue(min(max(took.Microseconds(), 1), longest)) // within its range
+		_ = c.part.Latency.RecordValue(min(max(took.Microseconds(), 1), longest)) // within its range
 	case kind != nil:
-		w.part.Errors[kind(err)]++
+		c.part.Errors[kind(err)]++
 	default:
-		w.part.Errors[err.Error()]++
+		c.part.Errors[err.Error()]++
 	}
 }
 
