@@ -78,6 +78,10 @@ robustness: iproute ## Run etcd's robustness tests, every profile with every fau
 bench: ## Measure beside hashicorp/raft, etcd-io/raft and etcd, into docs/benchmarks.md; QUICK=1 is one short pass
 	go run ./test/bench $(if $(QUICK),-quick)
 
+.PHONY: endurance
+endurance: ## Load three nodes for FOR (30m), into docs/endurance.md
+	go run ./test/bench -endurance $(or $(FOR),30m)
+
 .PHONY: microbench
 microbench: ## Run the benchmarks of packages, for benchstat: BENCH=Journal COUNT=6
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 ./...

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -26,29 +25,18 @@ type large struct {
 
 // measureBig fills pmmc and etcd with keys, loads them, and kills a follower.
 func (r *results) measureBig(ctx context.Context, p plan, dir string, programs *programs) error {
-	if p.big == 0 {
-		return nil
-	}
-	for _, isEtcd := range []bool{false, true} {
-		if isEtcd && programs.etcd == "" {
-			continue
-		}
-		s, err := startServer(ctx, programs, isEtcd, dir)
-		if err != nil {
-			return err
-		}
+	return r.eachServer(ctx, p.big > 0, dir, programs, func(s *server) error {
 		l, err := s.large(ctx, p, programs.pmmc)
-		if err := errors.Join(err, s.stop()); err != nil {
-			return err
+		if err == nil {
+			say("  %-5s with %d keys: %d MiB, ready after %v", l.name, p.big, l.memory>>20, l.ready)
+			r.large = append(r.large, l)
 		}
-		say("  %-5s with %d keys: %d MiB, ready after %v", l.name, p.big, l.memory>>20, l.ready)
-		r.large = append(r.large, l)
-	}
-	return nil
+		return err
+	})
 }
 
 // measureCosts counts what decrees cost, which takes no time.
-func (r *results) measureCosts(p plan, dir string) error {
+func (r *results) measureCosts(_ context.Context, p plan, dir string, _ *programs) error {
 	if !p.growth {
 		return nil
 	}

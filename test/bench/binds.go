@@ -7,12 +7,12 @@ const binds = `
 
 On two processors that the nodes share with the client it is CPU, not the disk.
 
-- **A server's put** costs some 110 µs of CPU over the three nodes, and 43 µs in the client. Two processors do about 13,000 of both in a
-  second, and the sum is what the table shows at 256 clients. Of the leader's 55 µs, half is gRPC's (a call that is read, answered and written:
+- **A server's put** costs some 97 µs of CPU over the three nodes, and 27 µs in the client. Two processors do about 15,000 of both in a
+  second, and the sum is what the table shows at 256 clients. Of the leader's 51 µs, half is gRPC's (a call that is read, answered and written:
   headers, frames, goroutines), a fifth is the replica's (sessions, Pebble's memtable with three entries a put), and the rest is garbage,
-  system calls and the scheduler. A follower's 25 µs are nearly all the replica's and Pebble's. To be 2.5 times etcd, all three nodes together would have to
+  system calls and the scheduler. A follower's 20 µs are nearly all the replica's and Pebble's. To be 2.5 times etcd, all three nodes together would have to
   do with 20 µs beyond a bare gRPC call.
-- **One client at the server** waits for the wake-ups of threads: a put passes some 12 goroutines in three processes, and costs 1.8 ms of CPU, of
+- **One client at the server** waits for the wake-ups of threads: a put passes some 12 goroutines in three processes, and costs 1.5 ms of CPU, of
   which two thirds are the kernel's and the Go scheduler's. In one process (the library) the same path takes a third of that.
 - **The library** writes each decree four times to peers that have it already, twice in p2a and twice in decisions. Decisions that only name what
   the acceptor beside the replica has accepted would halve that; it is the next step.

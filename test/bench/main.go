@@ -25,13 +25,17 @@ type plan struct {
 	growth     bool   // more nodes, and longer operations
 	plots      string // a folder for plots; none if empty
 	kills      int
+	flood      time.Duration // how long servers are asked for too much
+	watches    int           // and leases, that stand
+	leases     int
+	endurance  time.Duration // of full load; nothing else is measured then
 	warm, long time.Duration
 }
 
 var (
 	whole = plan{
 		rounds: 5, proposers: []int{1, 16, 64, 256, 1024}, clients: []int{1, 64, 256, 1000}, reads: true, kills: 20,
-		big: 1_000_000, growth: true,
+		big: 1_000_000, growth: true, flood: 2 * time.Minute, watches: 10_000, leases: 100_000,
 		warm: 500 * time.Millisecond, long: 2 * time.Second,
 	}
 	quick = plan{
@@ -44,6 +48,7 @@ func main() {
 	isQuick := flag.Bool("quick", false, "one short pass, and a line of ratios")
 	rounds := flag.Int("rounds", whole.rounds, "how often each is measured")
 	out := flag.String("out", "docs/benchmarks.md", "where the tables go, but with -quick; plots go beside them")
+	endurance := flag.Duration("endurance", 0, "measure nothing but pmmc under full load for so long, into docs/endurance.md")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -53,11 +58,19 @@ func main() {
 	if *isQuick {
 		p = quick
 	}
+	if *endurance > 0 {
+		p = plan{endurance: *endurance}
+		*out = filepath.Join(filepath.Dir(*out), "endurance.md")
+	}
 	r, err := run(ctx, p)
-	if err == nil && !*isQuick {
+	switch {
+	case err != nil:
+	case *endurance > 0:
+		err = os.WriteFile(*out, []byte(r.enduranceDocument()), 0o644)
+	case !*isQuick:
 		err = os.WriteFile(*out, []byte(r.document()), 0o644)
 	}
-	if err == nil {
+	if err == nil && *endurance == 0 {
 		err = json.NewEncoder(os.Stdout).Encode(r.ratios())
 	}
 	if err != nil {
@@ -73,7 +86,7 @@ func run(ctx context.Context, p plan) (*results, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := build(ctx, filepath.Join(dir, "bin"))
+	built, err := build(ctx, filepath.Join(dir, "bin"))
 	if err != nil {
 		return nil, err
 	}
@@ -85,29 +98,21 @@ func run(ctx context.Context, p plan) (*results, error) {
 			return nil, err
 		}
 		r.floors = append(r.floors, f)
-		for i := range programs.libraries {
-			if err := r.measureLibrary(ctx, p, dir, programs.libraries[(round+i)%len(programs.libraries)]); err != nil {
+		for i := range built.libraries {
+			if err := r.measureLibrary(ctx, p, dir, built.libraries[(round+i)%len(built.libraries)]); err != nil {
 				return nil, err
 			}
 		}
-		if err := r.measureServers(ctx, p, dir, programs, round); err != nil {
+		if err := r.measureServers(ctx, p, dir, built, round); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.measureGaps(ctx, p, dir, programs); err != nil {
-		return nil, err
-	}
-	if err := r.measureBig(ctx, p, dir, programs); err != nil {
-		return nil, err
-	}
-	if err := r.measureGrowth(ctx, p, dir, programs); err != nil {
-		return nil, err
-	}
-	if err := r.measureCosts(p, dir); err != nil {
-		return nil, err
-	}
-	if err := r.plot(ctx, p, dir, programs); err != nil {
-		return nil, err
+	for _, measure := range []func(context.Context, plan, string, *programs) error{
+		r.measureGaps, r.measureBig, r.measureGrowth, r.measureCosts, r.measureFlood, r.measureStanding, r.measureEndurance, r.plot,
+	} {
+		if err := measure(ctx, p, dir, built); err != nil {
+			return nil, err
+		}
 	}
 	return r, ctx.Err()
 }

@@ -34,6 +34,10 @@ type results struct {
 	growth []grown
 	costs  []cost.Cost
 	plots  []string // of whom
+
+	floods   []flooded
+	standing []standing
+	lasting  []lasting
 }
 
 // grown is what pmmc's library did with so many nodes, and operations of so many bytes.
@@ -137,6 +141,7 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 	}
 	b.WriteString(binds)
 	r.growthTables(&b)
+	r.pressureTables(&b)
 	if len(r.plots) > 0 {
 		b.WriteString("\n## Latency against load\n\nPuts at the leader in open loop, at ten rates up to the highest.\n")
 		for _, name := range r.plots {

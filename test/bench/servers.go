@@ -22,6 +22,7 @@ import (
 // server is a cluster of three processes.
 type server struct {
 	name      string
+	dir       string // of the nodes' folders
 	endpoints []string
 	start     [3]func() *exec.Cmd
 	processes [3]*exec.Cmd
@@ -41,7 +42,7 @@ func startServer(ctx context.Context, p *programs, isEtcd bool, dir string) (s *
 		return nil, err
 	}
 	address := func(node, kind int) string { return "127.0.0.1:" + ports[3*node+kind] } // peer, client, http
-	s = &server{name: "pmmc"}
+	s = &server{name: "pmmc", dir: dir}
 	if isEtcd {
 		s.name = "etcd"
 	}
@@ -145,6 +146,12 @@ const patience = 20 * time.Second
 
 // leader finds the node in office, as soon as there is one.
 func (s *server) leader(ctx context.Context) (int, error) {
+	i, _, err := s.office(ctx)
+	return i, err
+}
+
+// office finds the node in office, and its term.
+func (s *server) office(ctx context.Context) (int, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -152,12 +159,12 @@ func (s *server) leader(ctx context.Context) (int, error) {
 			asked, done := context.WithTimeout(ctx, 500*time.Millisecond)
 			status, err := s.client.Status(asked, e)
 			if done(); err == nil && status.Leader != 0 && status.Leader == status.Header.MemberId {
-				return i, nil
+				return i, status.RaftTerm, nil
 			}
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return 0, fmt.Errorf("%s: nobody is in office after %s", s.name, patience)
+	return 0, 0, fmt.Errorf("%s: nobody is in office after %s", s.name, patience)
 }
 
 // usage is the time that processors spent on the three processes, and their memory.
@@ -253,22 +260,25 @@ func runBench(ctx context.Context, p plan, pmmc, verb string, args ...string) (l
 
 // plot draws latency against load, of pmmc's server and of etcd's.
 func (r *results) plot(ctx context.Context, p plan, dir string, programs *programs) error {
-	if p.plots == "" {
-		return nil
-	}
+	return r.eachServer(ctx, p.plots != "", dir, programs, func(s *server) error {
+		r.plots = append(r.plots, s.name)
+		return s.plot(ctx, programs.pmmc, filepath.Join(p.plots, "latency-"+s.name+".svg"))
+	})
+}
+
+// eachServer does something with a fresh cluster of pmmc, and with one of etcd.
+func (r *results) eachServer(ctx context.Context, wanted bool, dir string, programs *programs, do func(*server) error) error {
 	for _, isEtcd := range []bool{false, true} {
-		if isEtcd && programs.etcd == "" {
+		if !wanted || isEtcd && programs.etcd == "" {
 			continue
 		}
 		s, err := startServer(ctx, programs, isEtcd, dir)
 		if err != nil {
 			return err
 		}
-		err = s.plot(ctx, programs.pmmc, filepath.Join(p.plots, "latency-"+s.name+".svg"))
-		if err := errors.Join(err, s.stop()); err != nil {
+		if err := errors.Join(do(s), s.stop()); err != nil {
 			return err
 		}
-		r.plots = append(r.plots, s.name)
 	}
 	return nil
 }
