@@ -98,8 +98,7 @@ func (n *lonely) Status() cluster.Status {
 	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
-	s.Configuration = n.members
-	s.Configuration.Members = slices.Clone(n.members.Members) // tests change them in place
+	s.Configuration = n.copied()
 	s.Replica.Executed, s.Transport.Peers = make(map[actors.Addr]uint64), make(map[string]transport.PeerStats)
 	for learner, behind := range n.behind {
 		s.Replica.Executed[actors.ReplicaAddr(learner)] = s.Replica.SlotOut - min(behind, s.Replica.SlotOut)
@@ -114,13 +113,18 @@ func (n *lonely) Status() cluster.Status {
 func (n *lonely) Configuration() actors.Configuration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.members
+	return n.copied()
+}
+
+// copied returns the configuration apart from the one that tests change in place.
+func (n *lonely) copied() actors.Configuration {
+	c := n.members
+	c.Members = slices.Clone(c.Members)
+	return c
 }
 
 func (n *lonely) Reconfigure(_ context.Context, change cluster.Change) (actors.Configuration, error) {
-	latest := n.Configuration()
-	latest.Members = slices.Clone(latest.Members)
-	next, err := change(latest)
+	next, err := change(n.Configuration())
 	if err != nil {
 		return next, err
 	}
