@@ -76,7 +76,7 @@ func (g *Gateway) refusal(call *tap.Info) error {
 		return rpctypes.ErrGRPCStopped
 	}
 	if requiresLeader(call.Header) && !g.hasLeader() {
-		return rpctypes.ErrGRPCNoLeader
+		return g.leader.missing(time.Now())
 	}
 	return nil
 }

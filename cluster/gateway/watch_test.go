@@ -336,6 +336,30 @@ func TestWatchRequiresLeader(t *testing.T) {
 	}
 }
 
+// Who comes while a node begins is not told that there is no leader, upon which etcd's
+// client would end a watch: the node has yet to hear of one.
+func TestANodeThatBeginsHasYetToHearOfALeader(t *testing.T) {
+	var l leaderWatch
+	begun := time.Now()
+	for _, step := range []struct {
+		after  time.Duration
+		leader bool
+		want   error
+	}{
+		{0, false, errBegins},
+		{leaderPatience - 1, false, errBegins},
+		{leaderPatience, false, rpctypes.ErrGRPCNoLeader},
+		{leaderPatience + 1, true, nil},
+		{leaderPatience + 2, false, rpctypes.ErrGRPCNoLeader},
+	} {
+		now := begun.Add(step.after)
+		l.note(step.leader, now)
+		if got := l.missing(now); step.want != nil && got != step.want {
+			t.Errorf("after %s: %v, want %v", step.after, got, step.want)
+		}
+	}
+}
+
 // A client goes on where it was at another node. Who has no keys has no watches.
 func TestWatchElsewhere(t *testing.T) {
 	f := start(t)
