@@ -26,14 +26,15 @@ type key struct {
 
 // results are all that was measured, each as often as there were rounds.
 type results struct {
-	plan   plan
-	lines  map[key][]load.Line
-	floors []floor
-	gaps   []time.Duration
-	large  []large
-	growth []grown
-	costs  []cost.Cost
-	plots  []string // of whom
+	etcdVersion string
+	plan        plan
+	lines       map[key][]load.Line
+	floors      []floor
+	gaps        []time.Duration
+	large       []large
+	growth      []grown
+	costs       []cost.Cost
+	plots       []string // of whom
 
 	floods   []flooded
 	standing []standing
@@ -133,7 +134,7 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 		"([`test/bench`](../test/bench)).\n\n")
 	r.table(&b, "library")
 	b.WriteString("\n## The server\n\nThree processes on this machine, driven by `pmmc bench` on the same processors: values of 256 bytes, 10,000 keys, " +
-		"at the leader unless it says otherwise. etcd is " + etcdVersion() + ".\n\n")
+		"at the leader unless it says otherwise. etcd is " + r.etcdVersion + ".\n\n")
 	r.table(&b, "server")
 	if len(r.gaps) > 0 {
 		fmt.Fprintf(&b, "\n## A killed leader\n\nThe longest time without a successful write after `kill -9` of the node in office, default settings, %d kills: "+
@@ -221,12 +222,9 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-func etcdVersion() string {
-	path := os.Getenv("ETCD")
-	if path == "" {
-		path = "etcd"
-	}
-	out, err := exec.Command(path, "--version").Output()
+// versionOf asks etcd for its version.
+func versionOf(etcd string) string {
+	out, err := exec.Command(etcd, "--version").Output()
 	if err != nil {
 		return "not here"
 	}
