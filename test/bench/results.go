@@ -69,17 +69,6 @@ func p99(l load.Line) float64    { return l.P99 }
 func cpu(l load.Line) float64    { return l.CPU }
 func memory(l load.Line) float64 { return float64(l.Memory) }
 
-// ratio is pmmc's rate to another's; nil if one of them was not measured.
-func (r *results) ratio(pmmc, other key) *float64 {
-	ours, _, _ := r.of(pmmc, rate)
-	theirs, _, _ := r.of(other, rate)
-	if ours == 0 || theirs == 0 {
-		return nil
-	}
-	ratio := ours / theirs
-	return &ratio
-}
-
 // ratios are what a short pass ends with.
 type ratios struct {
 	Hashiraft *float64 `json:"lib256_vs_hraft"`
@@ -90,12 +79,11 @@ type ratios struct {
 }
 
 func (r *results) ratios() ratios {
-	library := func(name string) key { return key{"library", name, "", 256} }
-	server := func(name string) key { return key{"server", name, "put", 256} }
+	library := key{"library", "pmmc", "", 256}
 	all := ratios{
-		Hashiraft: r.ratio(library("pmmc"), library("hashicorp/raft")),
-		Etcdraft:  r.ratio(library("pmmc"), library("etcd-io/raft")),
-		Etcd:      r.ratio(server("pmmc"), server("etcd")),
+		Hashiraft: r.against(library, "hashicorp/raft", rate),
+		Etcdraft:  r.against(library, "etcd-io/raft", rate),
+		Etcd:      r.against(key{"server", "pmmc", "put", 256}, "etcd", rate),
 	}
 	if one, _, _ := r.of(key{"library", "pmmc", "", 1}, p50); one > 0 && len(r.floors) > 0 {
 		ratio := one / float64(r.floor().Microseconds())
@@ -140,6 +128,7 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 		fmt.Fprintf(&b, "\n## A killed leader\n\nThe longest time without a successful write after `kill -9` of the node in office, default settings, %d kills: "+
 			"median %v, at most %v.\n", len(r.gaps), median(r.gaps).Round(time.Millisecond), slices.Max(r.gaps).Round(time.Millisecond))
 	}
+	b.WriteString(r.targets())
 	b.WriteString(binds)
 	r.growthTables(&b)
 	r.pressureTables(&b)
