@@ -29,7 +29,7 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 		Ballot: n.Leader.Ballot.Proto(), Standing: n.Leader.Standing, Promised: n.Acceptor.Ballot.Proto(),
 
 		SlotIn: n.Replica.SlotIn, SlotOut: n.Replica.SlotOut, Durable: n.Replica.Durable,
-		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.InFlight), Restoring: n.Replica.Restoring,
+		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.Client.Proposals + n.Client.Reads), Restoring: n.Replica.Restoring,
 
 		Accepted: uint64(n.Acceptor.Accepted), Forgotten: n.Acceptor.Forgotten,
 		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: s.database(),
