@@ -42,6 +42,9 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
 		return nil, advise(err)
 	}
+	if err := cluster.Claim(c.Node.DataDir, log); err != nil {
+		return nil, advise(err)
+	}
 	store, err := openStore(cluster.StateDir(c.Node.DataDir), log)
 	if err != nil {
 		return nil, advise(err)
@@ -71,8 +74,10 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 // joins tells whether the node's member is not in the cluster yet, as far as it knows.
 func (s *server) joins() bool { return s.node.Configuration().Epoch == 0 }
 
-// openStore opens a member's key-value store.
+// openStore opens a member's key-value store. What this process writes from here on is
+// nobody else's to read, wherever it is.
 func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
+	syscall.Umask(0o077)
 	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv")})
 }
 
