@@ -171,13 +171,15 @@ func (s *server) waitAdded(ctx context.Context, err io.Writer) {
 	}
 }
 
-// stop ends the server cleanly: who asks first, who answers last. Requests under way
-// have half of the time, so that the node has the other.
+// stop ends the server cleanly: the office is handed over, and then who asks ends first,
+// who answers last. Requests under way have half of the time, so that the node has the
+// other.
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Limits.ShutdownTimeout)
 	defer cancel()
 	requests, cut := context.WithTimeout(ctx, s.config.Limits.ShutdownTimeout/2)
 	defer cut()
+	s.node.HandOver(requests)
 	var err error
 	if s.gateway != nil {
 		err = s.gateway.Stop(requests)
