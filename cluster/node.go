@@ -82,6 +82,9 @@ func (n *Node) open() (err error) {
 	}
 	o := n.options
 	me, _ := o.configuration().Named(o.Member)
+	if err := Claim(o.DataDir, o.Logger); err != nil {
+		return err
+	}
 	if n.identity, err = openIdentity(o.DataDir, o.Cluster, me.ID, o.Member); err != nil {
 		return err
 	}

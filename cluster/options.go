@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
@@ -37,7 +37,7 @@ type Options struct {
 	Listen  string   // where this node listens for its peers; Address if empty
 	DataDir string
 	Machine StateMachine
-	TLS     *tls.Config // between peers, both ways; nil is plaintext
+	TLS     certs.Source // between peers, both ways, asked at each handshake; nil is plaintext
 
 	Protocol Protocol
 

@@ -70,9 +70,11 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 	return context.WithValue(ctx, placeKey{}, p), nil
 }
 
-// refusal says why a request has no chance.
+// refusal says why a request has no chance. A gateway that stops, or whose node is leaving,
+// serves what comes on the connections that it has until their clients have heard its
+// goodbye: not to fail a write that is on its way then, but for what would go on for ever.
 func (g *Gateway) refusal(call *tap.Info) error {
-	if g.life.Err() != nil || lasts(call.FullMethodName) && g.open.Err() != nil {
+	if lasts(call.FullMethodName) && g.open.Err() != nil {
 		return rpctypes.ErrGRPCStopped
 	}
 	if requiresLeader(call.Header) && !g.hasLeader() {

@@ -29,12 +29,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -178,7 +178,7 @@ func (g *Gateway) serveGRPC() {
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(besidesInside{credentials.NewTLS(o.TLS)}))
+		opts = append(opts, grpc.Creds(besidesInside{certs.Credentials(g.clientTLS)}))
 	}
 	g.grpc = grpc.NewServer(opts...)
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})

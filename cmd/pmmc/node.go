@@ -49,10 +49,6 @@ func newNode() *cobra.Command {
 				}
 				cfg.Node.LogLevel = level
 			}
-			secure, err := loadTLS(cfg.TLS)
-			if err != nil {
-				return badTLS(err, c.ErrOrStderr())
-			}
 			var observe func(actors.Event)
 			if tracePath != "" {
 				w, err := trace.Create(tracePath)
@@ -62,7 +58,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, secure, observe, c.OutOrStdout(), c.ErrOrStderr())
+			return runNode(c.Context(), cfg, observe, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -90,8 +86,12 @@ func checkLevel(level string) error {
 const gcPercent = 200
 
 // runNode runs one node until ctx ends, or the node does.
-func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out, logs io.Writer) error {
+func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
+	secure, err := loadTLS(cfg, log)
+	if err != nil {
+		return badTLS(err, logs)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -42,6 +42,9 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
 		return nil, advise(err)
 	}
+	if err := cluster.Claim(c.Node.DataDir, log); err != nil {
+		return nil, advise(err)
+	}
 	store, err := openStore(cluster.StateDir(c.Node.DataDir), log)
 	if err != nil {
 		return nil, advise(err)
@@ -71,8 +74,10 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 // joins tells whether the node's member is not in the cluster yet, as far as it knows.
 func (s *server) joins() bool { return s.node.Configuration().Epoch == 0 }
 
-// openStore opens a member's key-value store.
+// openStore opens a member's key-value store. What this process writes from here on is
+// nobody else's to read, wherever it is.
 func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
+	syscall.Umask(0o077)
 	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv")})
 }
 
@@ -166,13 +171,15 @@ func (s *server) waitAdded(ctx context.Context, err io.Writer) {
 	}
 }
 
-// stop ends the server cleanly: who asks first, who answers last. Requests under way
-// have half of the time, so that the node has the other.
+// stop ends the server cleanly: the office is handed over, and then who asks ends first,
+// who answers last. Requests under way have half of the time, so that the node has the
+// other.
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Limits.ShutdownTimeout)
 	defer cancel()
 	requests, cut := context.WithTimeout(ctx, s.config.Limits.ShutdownTimeout/2)
 	defer cut()
+	s.node.HandOver(requests)
 	var err error
 	if s.gateway != nil {
 		err = s.gateway.Stop(requests)
