@@ -157,9 +157,9 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	g := s.stage
 	s.stage = nil
 	if g == nil {
-		g = &stage{slot: slot, db: db, batch: db.NewBatch(), position: before, alarms: *db.alarms.Load()}
+		g = newStage(slot, db)
 	}
-	defer g.batch.Close()
+	defer g.close()
 	if slot < before.executed || slot != g.slot {
 		return fmt.Errorf("kv: commit slot %d: applied slot %d, executed all below %d", slot, g.slot, before.executed)
 	}
@@ -175,7 +175,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 		db.alarms.Store(&raised)
 	}
 	s.lessor.hear(g.leases)
-	g.recent.commit()
+	db.hot.commit()
 	s.hub.wake()
 	if after.compacted != before.compacted {
 		s.compactor.wake()
@@ -199,13 +199,20 @@ func (g *stage) commit(after position, records []cluster.Record) error {
 	if err := g.batch.Set(keyPosition, after.append(nil), nil); err != nil {
 		return err
 	}
-	g.bytes = int64(g.batch.Len())
-	return g.batch.Commit(pebble.NoSync)
+	whole := g.batch
+	if g.versions != nil {
+		whole = g.versions
+		if err := whole.Apply(g.batch, nil); err != nil {
+			return err
+		}
+	}
+	g.bytes = int64(whole.Len())
+	return whole.Commit(pebble.NoSync)
 }
 
 func (s *Store) dropStage() {
 	if s.stage != nil {
-		s.stage.batch.Close()
+		s.stage.close()
 		s.stage = nil
 	}
 }
