@@ -42,7 +42,7 @@ type Node struct {
 	client    *client
 	counts    *stateCounts
 
-	chores  sync.WaitGroup // flush and upkeep
+	chores  sync.WaitGroup // flush, upkeep and watchDisk
 	leaving chan struct{}  // closed when its member is to be removed
 	ending  chan struct{}  // closed when the node begins to end
 	done    chan struct{}  // closed when it has ended
@@ -69,6 +69,7 @@ func Start(o Options) (*Node, error) {
 	}
 	n.chores.Go(n.flush)
 	n.chores.Go(n.upkeep)
+	n.chores.Go(n.watchDisk)
 	return n, nil
 }
 

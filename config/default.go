@@ -23,6 +23,7 @@ func Default() *Config {
 			TimeoutFactor: 2,
 			TimeoutStep:   time.Millisecond,
 			Resend:        100 * time.Millisecond,
+			DiskTimeout:   2 * time.Second,
 			CatchUp:       50 * time.Millisecond,
 
 			ClockDrift:  0.05,

@@ -90,6 +90,7 @@ type fileProtocol struct {
 	TimeoutFactor hcl.Expression `hcl:"timeout_factor"`
 	TimeoutStep   hcl.Expression `hcl:"timeout_step"`
 	Resend        hcl.Expression `hcl:"resend"`
+	DiskTimeout   hcl.Expression `hcl:"disk_timeout"`
 	CatchUp       hcl.Expression `hcl:"catch_up"`
 
 	Lease       hcl.Expression `hcl:"lease"`

@@ -194,6 +194,12 @@ protocol {
   # it, or everything is said twice.
   resend = "100ms"
 
+  # How long a leader in office waits for its own disk. When the disk has completed no
+  # write for so long, the leader gives up the office, and nobody whose disk hangs runs
+  # for it. Above the longest that the disk takes when it is well: then leadership moves
+  # where it was not needed. At least four times ping.
+  disk_timeout = "2s"
+
   # For how long, after each sign of life of the leader in office, a majority of the
   # acceptors keeps any other out, or "off". With a lease, reads need no round trip to
   # the acceptors; but while a clock drifts by more than clock_drift, a read may be

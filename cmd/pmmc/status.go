@@ -100,6 +100,7 @@ type View struct {
 	JournalBytes  int64    `json:"journal_bytes"`
 	DatabaseBytes int64    `json:"database_bytes"`
 	Restarts      uint64   `json:"restarts"`
+	DiskWaits     int64    `json:"disk_waits_ms"`
 	PID           int64    `json:"pid"`
 	Version       string   `json:"version"`
 }
@@ -167,7 +168,7 @@ func show(r *admin.StatusResponse) *View {
 		Ballot: ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: ballot(r.Promised),
 		SlotIn: r.SlotIn, SlotOut: r.SlotOut, Durable: r.Durable, Waiting: r.Waiting, InFlight: r.InFlight,
 		Restoring: r.Restoring, Accepted: r.Accepted, Forgotten: r.Forgotten,
-		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts,
+		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits,
 		PID: r.Process, Version: r.Version,
 	}
 }
@@ -211,8 +212,19 @@ func printStatus(w io.Writer, nodes []nodeStatus) error {
 			size(n.JournalBytes), size(n.DatabaseBytes), strconv.FormatInt(n.PID, 10),
 		}, "\t"))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.Reachable && n.DiskWaits >= diskWaitsLong {
+			fmt.Fprintf(w, "\n%s: its disk hangs: it has completed no write for %v\n", n.Node, time.Duration(n.DiskWaits)*time.Millisecond)
+		}
+	}
+	return nil
 }
+
+// diskWaitsLong is from when on people are told that a write waits, in milliseconds.
+const diskWaitsLong = 1000
 
 func orDash(s string) string {
 	if s == "" {

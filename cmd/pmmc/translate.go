@@ -41,7 +41,7 @@ func protocolOptions(c *config.Config) cluster.Protocol {
 		Timeout: actors.TimeoutOptions{
 			Initial: p.Timeout, Min: p.TimeoutMin, Max: p.TimeoutMax, Factor: p.TimeoutFactor, Step: p.TimeoutStep,
 		},
-		Resend: p.Resend, Lease: p.Lease, Drift: p.ClockDrift, AutoPromote: p.AutoPromote,
+		Resend: p.Resend, DiskTimeout: p.DiskTimeout, Lease: p.Lease, Drift: p.ClockDrift, AutoPromote: p.AutoPromote,
 		CatchUp: p.CatchUp, RetainSlots: p.RetainSlots, RetainBytes: int(p.RetainBytes), ChunkBytes: int(p.ChunkBytes),
 		Flush: p.Flush, SegmentBytes: int(c.Journal.SegmentBytes), InFlight: c.Limits.InFlight,
 	}

@@ -93,6 +93,7 @@ type StatusResponse struct {
 	JournalBytes  int64                   `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`    // on disk, preallocated space included
 	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
 	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
+	DiskWaits     int64                   `protobuf:"varint,100,opt,name=disk_waits,json=diskWaits,proto3" json:"disk_waits,omitempty"`            // in milliseconds: for how long the oldest write has been waiting for the disk
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,12 +289,19 @@ func (x *StatusResponse) GetRestarts() uint64 {
 	return 0
 }
 
+func (x *StatusResponse) GetDiskWaits() int64 {
+	if x != nil {
+		return x.DiskWaits
+	}
+	return 0
+}
+
 var File_messages_admin_admin_proto protoreflect.FileDescriptor
 
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\xc4\x05\n" +
+	"\rStatusRequest\"\xe3\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -317,7 +325,9 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\tforgotten\x18! \x01(\x04R\tforgotten\x12#\n" +
 	"\rjournal_bytes\x18\" \x01(\x03R\fjournalBytes\x12%\n" +
 	"\x0edatabase_bytes\x18# \x01(\x03R\rdatabaseBytes\x12\x1a\n" +
-	"\brestarts\x18$ \x01(\x04R\brestarts2B\n" +
+	"\brestarts\x18$ \x01(\x04R\brestarts\x12\x1d\n" +
+	"\n" +
+	"disk_waits\x18d \x01(\x03R\tdiskWaits2B\n" +
 	"\x05Admin\x129\n" +
 	"\x06Status\x12\x16.pmmc.v1.StatusRequest\x1a\x17.pmmc.v1.StatusResponseB(Z&github.com/pmmc-go/pmmc/messages/adminb\x06proto3"
 

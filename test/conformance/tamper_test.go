@@ -209,6 +209,17 @@ var tamperings = []tampering{
 		})
 		return append(kept, all[i:]...)
 	}},
+	{name: "a leader runs and its disk hangs", rule: "S10", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
+		rec, ok := is[*messages.Record](all[i], actors.Persisted)
+		if !ok || rec.GetRound() == 0 {
+			return nil
+		}
+		kept := slices.DeleteFunc(slices.Clone(all[:i]), func(e actors.Event) bool {
+			_, ok := is[*messages.Probed](e, actors.Received)
+			return ok && e.Self == all[i].Self && e.Life == all[i].Life
+		})
+		return append(kept, all[i:]...)
+	}},
 	{name: "a message in another's name", rule: "S11",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2B) bool { m.From = "n9/epoch-1/acceptor"; return true })},
 	{name: "a node comes back with another disk", rule: "S11", somewhere: true,
@@ -248,6 +259,12 @@ var tamperings = []tampering{
 	}},
 	{name: "a preemption by a lower ballot", rule: "figures",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.Preempted) bool { m.Ballot.Round = 0; return true })},
+	{name: "a disk writes that was not asked to", rule: "figures", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
+		if _, ok := is[*messages.Probed](all[i], actors.Sent); !ok {
+			return nil
+		}
+		return replaced(all, i, all[i], all[i])
+	}},
 	{name: "a decree that nobody proposed", rule: "figures", somewhere: true,
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return true })},
 	{name: "a message changes on its way", rule: "wire",

@@ -82,7 +82,7 @@ func (p *process) restart() {
 		}
 	}
 	p.gone = true
-	n.harden(len(n.dirty)) // what is read back from the journal was synced before
+	n.thaw() // what is read back from the journal was synced before
 	n.start(p.self, p.build)
 	n.world.at(0, n.release)
 }
