@@ -25,7 +25,8 @@ type shell struct {
 	ctx     actor.Context
 	role    actors.Role
 	life    uint64
-	gone    bool // the role called Exit
+	turnOf  proto.Message // under way
+	gone    bool          // the role called Exit
 	rand    *rand.Rand
 	written uint64   // records persisted
 	durable uint64   // of those, on disk
@@ -132,6 +133,7 @@ func (s *shell) turn(m proto.Message) {
 			panic(r) // the supervisor decides
 		}
 	}()
+	s.turnOf = m
 	s.observe(actors.Event{Kind: actors.Received, Message: m})
 	s.role.Receive(s, m)
 }
@@ -168,6 +170,9 @@ func (s *shell) Refuse(proto.Message) { s.node.refused.Add(1) }
 
 // Send sends, now or when the barrier allows.
 func (s *shell) Send(to actors.Addr, m proto.Message) { s.do(effect{to: to, m: m}) }
+
+// Forward sends the message of this turn at once: it rests on no record.
+func (s *shell) Forward(to actors.Addr) { s.perform(effect{to: to, m: s.turnOf}) }
 
 // Spawn spawns, now or when the barrier allows.
 func (s *shell) Spawn(name string, build func() actors.Role) {

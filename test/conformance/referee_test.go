@@ -19,7 +19,7 @@ import (
 // good is the trace of a simulated cluster in which much happens: crashes, elections
 // with reports, forgetting, snapshots. It is made once.
 var good = sync.OnceValue(func() (events []actors.Event) {
-	w := simulation.NewWorld(3, 3, simulation.Faults{
+	w := simulation.NewWorld(8, 3, simulation.Faults{
 		Loss: 0.1, Repeat: 0.05, Delay: 20 * time.Millisecond, Sync: 10 * time.Millisecond,
 	})
 	w.Observe = func(e actors.Event) { events = append(events, e) }

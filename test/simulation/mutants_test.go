@@ -48,6 +48,7 @@ var mutants = []mutant{
 	{"a read does not wait for its slot (S8)", "reads.go", "r.reads.marks[0].slot < r.slotOut {", "r.reads.marks[0].slot < r.slotOut+2 {", 0},
 	{"commands are executed twice (S6)", "sessions.go", "if a, ok := client.answers[c.Sequence]; ok {", "if a, ok := client.answers[c.Sequence]; ok && a == nil {", 0},
 	{"a replica ignores WINDOW (S4)", "replica.go", "r.slotIn < r.slotOut+r.window()", "r.slotIn < r.slotOut+4*r.window()", 0},
+	{"a replica takes what was passed on under a lower ballot (C2)", "passed.go", "if !ok || BallotOf(v.Ballot).Compare(b) < 0 {", "if !ok {", 0},
 	{"what lost its slot is dropped (R5, liveness)", "replica.go", "r.requests = append(p.commands, r.requests...)", "_ = p", 0},
 	{"a configuration governs at once (S3)", "epochs.go", "next.First = slot + last.Window", "next.First = slot + 1", 0},
 	{"proposals go to the last epoch's leaders (S3)", "epochs.go", "for i > 0 && e[i].First > slot {", "for i > 0 && e[i].First > slot && e[i].Epoch > 1000 {", 0},
