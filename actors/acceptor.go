@@ -123,6 +123,7 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 // higher, and is then adopted too, because a p2a can overtake the p1a of its own
 // ballot. A1 and A2 hold as before.
 func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ballot, too (Divergence D2)
+	a.passOn(env, m)
 	slot := m.GetPvalue().GetSlot()
 	b := BallotOf(m.GetPvalue().GetBallot())
 	switch {

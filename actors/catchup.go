@@ -101,7 +101,7 @@ func (r *Replica) lookForGaps(env Env) {
 		r.started(env) // the acceptor is of an epoch that is over, and lives no more
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
-	case moved || (!behind && len(r.decisions) == 0) || r.lag.fetch != nil:
+	case moved || (!behind && len(r.decisions)+len(r.named) == 0) || r.lag.fetch != nil:
 		r.lag.stuck = 0
 	default:
 		r.lag.stuck++

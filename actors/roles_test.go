@@ -30,6 +30,7 @@ type notes struct {
 	refused int
 	now     time.Duration
 	exited  bool
+	passed  []Addr // to whom the messages of turns were forwarded
 }
 
 type sent struct {
@@ -38,6 +39,7 @@ type sent struct {
 }
 
 func (n *notes) Self() Addr                         { return n.self }
+func (n *notes) Forward(to Addr)                    { n.passed = append(n.passed, to) }
 func (n *notes) Refuse(proto.Message)               { n.refused++ }
 func (n *notes) After(time.Duration, proto.Message) {}
 func (n *notes) Now() time.Duration                 { return n.now }

@@ -26,7 +26,7 @@ type ReplicaView struct {
 func (r *Replica) View() ReplicaView {
 	v := ReplicaView{
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
-		Proposals: len(r.proposals), Decisions: len(r.decisions), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
+		Proposals: len(r.proposals), Decisions: len(r.decisions) + len(r.named), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
 		Executed: maps.Clone(r.lag.executed),
 	}

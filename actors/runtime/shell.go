@@ -27,8 +27,9 @@ type shell struct {
 	role    actors.Role
 	life    uint64 // its number
 	counted life
-	stood   Change // where its leader last stood
-	gone    bool   // the role called Exit
+	stood   Change        // where its leader last stood
+	turnOf  proto.Message // under way
+	gone    bool          // the role called Exit
 	rand    *rand.Rand
 	written uint64   // records persisted
 	durable uint64   // of those, on disk
@@ -159,6 +160,7 @@ func (s *shell) turn(m proto.Message) {
 			panic(r) // the supervisor decides
 		}
 	}()
+	s.turnOf = m
 	s.observe(actors.Event{Kind: actors.Received, Message: m})
 	_, s.counted.again = m.(*messages.Tick)
 	s.role.Receive(s, m)
@@ -200,6 +202,9 @@ func (s *shell) Send(to actors.Addr, m proto.Message) {
 	s.node.counts.sent(&s.counted, m)
 	s.do(effect{to: to, m: m})
 }
+
+// Forward sends the message of this turn at once: it rests on no record.
+func (s *shell) Forward(to actors.Addr) { s.perform(effect{to: to, m: s.turnOf}) }
 
 // Spawn spawns, now or when the barrier allows.
 func (s *shell) Spawn(name string, build func() actors.Role) {

@@ -192,6 +192,7 @@ func TestTrap3_SystemMessagesAreNotObeyed(t *testing.T) {
 		{&messages.CatchUp{}, "node/replica", RefusedForged},
 		{&messages.P2A{From: "beta/x"}, "node/replica", RefusedIncomplete},
 		{&messages.P2A{From: "beta/x", Pvalue: &messages.PValue{}}, "node/replica", RefusedIncomplete},
+		{&messages.Decision{From: "beta/x", Pvalue: &messages.PValue{}}, "node/replica", RefusedIncomplete},
 		{&messages.P1B{From: "beta/x", Ballot: &messages.Ballot{}, Accepted: []*messages.PValue{{}}}, "node/replica", RefusedIncomplete},
 	}
 	s := n.stranger(nil)

@@ -144,6 +144,16 @@ func (r *Referee) forgets(a *acceptor, below uint64) {
 	a.forgotten = max(a.forgotten, below)
 }
 
+// passesOn judges D11: an acceptor shows the p2a under way, as it is, to the replica
+// beside it. It speaks in the commander's name, and for itself it says nothing.
+func (r *Referee) passesOn(p *role, to actors.Addr, m *messages.P2A) {
+	if to != actors.ReplicaAddr(p.self.Member()) || !proto.Equal(m, p.turn) {
+		r.breaks("S11", fmt.Sprintf("%s passes on what it was not sent, or to another than the replica beside it", p.self))
+		return
+	}
+	r.wire.say(to, m)
+}
+
 func (r *Referee) acceptorSays(a *acceptor, to actors.Addr, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P1B:

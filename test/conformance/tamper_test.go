@@ -45,7 +45,10 @@ var tamperings = []tampering{
 			return had
 		})},
 	{name: "a p2a is repeated with another decree", rule: "C1", somewhere: true,
-		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return e.Peer.Member() == "n3" })},
+		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool {
+			m.Pvalue.Decree = another
+			return e.Peer == actors.AcceptorAddr("n3", 1)
+		})},
 	{name: "a p2a speaks of another slot than its commander", rule: "C1",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2A) bool { m.Pvalue.Slot++; return true })},
 	{name: "a leader proposes a no-op in place of what was accepted", rule: "C2", somewhere: true,
@@ -68,7 +71,35 @@ var tamperings = []tampering{
 			return true
 		})},
 	{name: "a commander decides another decree", rule: "R1",
-		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })},
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool {
+			if m.Pvalue == nil {
+				return false
+			}
+			m.Pvalue.Decree = another
+			return true
+		})},
+	{name: "a commander names another ballot", rule: "R1",
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool {
+			if m.Pvalue == nil {
+				m.Ballot.Round++
+			}
+			return m.Pvalue == nil
+		})},
+	{name: "a commander names another slot", rule: "R1",
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return m.Pvalue == nil })},
+	{name: "an acceptor passes on another decree than it was sent", rule: "S11",
+		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool {
+			m.Pvalue.Decree = another
+			return strings.HasSuffix(string(e.Self), "acceptor")
+		})},
+	{name: "an acceptor passes on to the replica of another member", rule: "S11",
+		at: change(actors.Sent, func(e *actors.Event, _ *messages.P2A) bool {
+			if !strings.HasSuffix(string(e.Self), "acceptor") {
+				return false
+			}
+			e.Peer = actors.ReplicaAddr("n1")
+			return e.Self.Member() != "n1"
+		})},
 	{name: "an acceptor tells a laggard another decree", rule: "R1", somewhere: true,
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.CaughtUp) bool {
 			if len(m.Decided) > 0 {
@@ -268,7 +299,7 @@ var tamperings = []tampering{
 	{name: "a decree that nobody proposed", rule: "figures", somewhere: true,
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return true })},
 	{name: "a message changes on its way", rule: "wire",
-		at: change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })},
+		at: change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return true })},
 	{name: "a message that was never sent", rule: "wire", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
 		if _, ok := is[*messages.Learned](all[i], actors.Sent); !ok {
 			return nil
@@ -343,5 +374,5 @@ func forge(all []actors.Event, i int) []actors.Event {
 	if all[i].Self.Member() != "n2" {
 		return nil
 	}
-	return change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })(all, i)
+	return change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return true })(all, i)
 }
