@@ -213,7 +213,7 @@ func (c Cost) Model() error {
 // What is there besides operations.
 const (
 	commandBytes = 40  // of a command: client, incarnation, sequence, and what is settled
-	decreeBytes  = 70 // of a message: who sends it, ballot and slot
+	decreeBytes  = 70  // of a message: who sends it, ballot and slot
 	goroutines   = 60  // of a node …
 	links        = 12  // … and for each peer
 	window       = 128 // commanders at a time, at the most
