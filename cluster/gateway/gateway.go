@@ -73,11 +73,12 @@ type Gateway struct {
 	metrics   *metrics
 	methods   map[string]bool // that are registered
 
-	requests chan struct{}            // one for each request under way
-	looks    chan struct{}            // and for each that only looks at the node
-	streams  map[string]chan struct{} // and for each stream that lasts, by its method
-	watches  atomic.Int64             // of all streams
-	bytes    atomic.Int64             // of the writes under way
+	requests *places            // of requests under way …
+	looks    *places            // … of those that only look at the node …
+	streams  map[string]*places // … and of streams that last, by their method
+	drained  chan struct{}      // closed when nobody takes a place any more
+	watches  atomic.Int64       // of all streams
+	bytes    atomic.Int64       // of the writes under way
 	renewer  *renewer
 	quota    *quota
 
@@ -111,11 +112,12 @@ func Start(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
-		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
-		streams: map[string]chan struct{}{
-			pb.Watch_Watch_FullMethodName:          make(chan struct{}, o.Limits.WatchStreams),
-			pb.Lease_LeaseKeepAlive_FullMethodName: make(chan struct{}, maxKeepAlives),
+		requests: newPlaces(o.Limits.InFlight), looks: newPlaces(maxLooks),
+		streams: map[string]*places{
+			pb.Watch_Watch_FullMethodName:          newPlaces(o.Limits.WatchStreams),
+			pb.Lease_LeaseKeepAlive_FullMethodName: newPlaces(maxKeepAlives),
 		},
+		drained: make(chan struct{}),
 	}
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
@@ -138,6 +140,7 @@ func Start(o Options) (*Gateway, error) {
 		g.serveHTTP()
 	}
 	g.running.Go(g.keepLooking)
+	g.running.Go(g.sweep)
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
 	g.running.Go(func() { g.quota.run(g.life) })
@@ -234,13 +237,14 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			if n := len(g.requests); n > 0 {
+			if n := g.requests.count(); n > 0 {
 				err = fmt.Errorf("gateway: stop: %w: %d requests under way were cut off", context.Cause(ctx), n)
 			}
 			g.clients.closeAll()
 			g.grpc.Stop()
 			<-ended
 		}
+		close(g.drained)
 		g.stopHTTP()
 		g.running.Wait()
 	})

@@ -99,7 +99,7 @@ func TestPlaceOfASilentStream(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.InFlight, o.Limits.Timeout = 1, time.Second })
 	taken := func(n int) {
 		t.Helper()
-		eventually(t, "the place to be free or taken", func() bool { return len(f.gateway.requests) == n })
+		eventually(t, "the place to be free or taken", func() bool { return f.gateway.requests.count() == n })
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := f.ActiveConnection().NewStream(ctx, &putStream, pb.KV_Put_FullMethodName); err != nil {
@@ -235,7 +235,7 @@ func TestPanic(t *testing.T) {
 	}
 	f.node.change(func() { f.node.panics = false })
 	f.put("a", "1")
-	if n := len(f.gateway.requests); n > 1 {
+	if n := f.gateway.requests.count(); n > 1 {
 		t.Errorf("%d places are taken", n)
 	}
 }

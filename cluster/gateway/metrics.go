@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster"
@@ -19,11 +21,29 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 
 	refusedConnections prometheus.Counter
+
+	mu    sync.RWMutex
+	known map[outcome]*series
+}
+
+// outcome is of a request of a method; "" is one that there is not.
+type outcome struct {
+	method  string
+	code    codes.Code
+	refused bool
+}
+
+// series are what is counted of an outcome. They are remembered: to find one by its
+// labels costs more than to count.
+type series struct {
+	requests prometheus.Counter
+	refused  prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 func newMetrics(g *Gateway) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), known: make(map[outcome]*series),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pmmc_requests_total", Help: "Requests of clients, by method and outcome.",
 		}, []string{"method", "code"}),
@@ -40,13 +60,13 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.refusedConnections, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &actorsAndPeers{g})
-	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(len(g.requests)) })
-	m.gauge("watch_streams", "Streams of watches that clients keep.", func() float64 { return float64(len(g.streams[pb.Watch_Watch_FullMethodName])) })
+	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(g.requests.count()) })
+	m.gauge("watch_streams", "Streams of watches that clients keep.", func() float64 { return float64(g.streams[pb.Watch_Watch_FullMethodName].count()) })
 	m.gauge("watches", "Watches in all streams.", func() float64 { return float64(g.watches.Load()) })
 	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
 	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
 	m.gauge("leases", "Leases that are granted.", func() float64 { return float64(g.options.Store.Lessor().Len()) })
-	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(len(g.streams[pb.Lease_LeaseKeepAlive_FullMethodName])) })
+	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(g.streams[pb.Lease_LeaseKeepAlive_FullMethodName].count()) })
 	m.gauge("database_in_use_bytes", "Size of the present state.", func() float64 { return float64(g.options.Store.SizeInUse()) })
 	m.gauge("database_quota_bytes", "What the size of the present state may be.", func() float64 { return float64(g.options.Limits.Quota) })
 	m.gauge("no_space", "1 if any member has raised the alarm NOSPACE.", func() float64 { return oneIf(g.options.Store.NoSpace()) })
@@ -89,8 +109,41 @@ func oneIf(b bool) float64 {
 
 // done counts a request.
 func (m *metrics) done(method string, err error, begin time.Time) {
-	m.requests.WithLabelValues(method, status.Code(err).String()).Inc()
-	m.seconds.WithLabelValues(method).Observe(time.Since(begin).Seconds())
+	s := m.of(outcome{method, status.Code(err), false})
+	s.requests.Inc()
+	s.seconds.Observe(time.Since(begin).Seconds())
+}
+
+// refusal counts a request that was refused before its body was read.
+func (m *metrics) refusal(method string, code codes.Code) {
+	s := m.of(outcome{method, code, true})
+	s.refused.Inc()
+	if method != "" {
+		s.requests.Inc()
+	}
+}
+
+// of finds or makes an outcome's series.
+func (m *metrics) of(o outcome) *series {
+	m.mu.RLock()
+	s := m.known[o]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	s = &series{}
+	if o.method != "" {
+		s.requests = m.requests.WithLabelValues(o.method, o.code.String())
+	}
+	if o.refused {
+		s.refused = m.refused.WithLabelValues(o.code.String())
+	} else {
+		s.seconds = m.seconds.WithLabelValues(o.method)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[o] = s
+	return s
 }
 
 // actorsAndPeers counts the actors that came back after a panic, and the messages that a

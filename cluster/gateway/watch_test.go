@@ -114,7 +114,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("told %s, want %s", got, want)
 		}
 	}
-	if n := len(f.gateway.requests); n != 0 {
+	if n := f.gateway.requests.count(); n != 0 {
 		t.Errorf("%d places of requests are taken", n)
 	}
 }

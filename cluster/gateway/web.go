@@ -111,12 +111,10 @@ func (g *Gateway) checkHealth(ctx context.Context, serializable bool) error {
 		return rpctypes.ErrGRPCStopped
 	default:
 	}
-	select {
-	case g.looks <- struct{}{}:
-		defer func() { <-g.looks }()
-	default:
+	if !g.looks.enter() {
 		return rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	defer g.looks.leave()
 	if serializable {
 		return nil
 	}
