@@ -10,12 +10,14 @@ import (
 
 // Credentials are gRPC's, with a configuration of its own for each handshake.
 func Credentials(fresh Source) credentials.TransportCredentials {
-	return handshakes{credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13}), fresh}
+	return handshakes{credentials.NewTLS(fresh()), fresh}
 }
 
+// handshakes are gRPC's credentials at first, for all that does not change: the name of
+// the server that is wanted, too, which gRPC asks for once.
 type handshakes struct {
-	credentials.TransportCredentials // knows what is the same for all of them
-	fresh                            Source
+	credentials.TransportCredentials
+	fresh Source
 }
 
 // ClientHandshake is part of credentials.TransportCredentials.

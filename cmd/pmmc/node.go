@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -99,8 +100,11 @@ func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 	if err != nil {
 		return err
 	}
+	// Started is what began to serve, or to wait for others: those may be started after it.
+	notify(log, daemon.SdNotifyReady, "STATUS=waits for a majority of the members")
 	announced, cancel := context.WithCancel(ctx)
 	var announcing sync.WaitGroup
+	announcing.Go(func() { keepAlive(announced, func() { s.node.Status() }, log) })
 	failed := make(chan error, 1)
 	announcing.Go(func() {
 		if s.joins() {
@@ -112,6 +116,7 @@ func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 		if s.waitReady(announced) == nil {
 			fmt.Fprintf(out, "ready: node %s of cluster %q: clients at %s, http at %s, peers at %s\n",
 				cfg.Node.Name, cfg.Cluster, cfg.Listen.Client, cmp.Or(cfg.Listen.HTTP, "off"), cfg.Listen.Peer)
+			notify(log, "STATUS=takes part in the cluster")
 		}
 	})
 	var cause error
@@ -122,6 +127,7 @@ func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 	case <-s.node.Done():
 		cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
 	}
+	notify(log, daemon.SdNotifyStopping)
 	cancel()
 	announcing.Wait()
 	err = s.stop()
