@@ -40,6 +40,7 @@ type Node struct {
 	transport *transport.Transport
 	tree      *runtime.Node
 	client    *client
+	disk      diskWatch
 
 	chores  sync.WaitGroup // flush, upkeep and watchDisk
 	leaving chan struct{}  // closed when its member is to be removed
@@ -189,7 +190,7 @@ func (n *Node) flush() {
 			durable = max(durable, below)
 		}
 		// Again and again: the replica may have been restarted.
-		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
+		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable, Short: n.disk.short.Load()})
 	}
 }
 
@@ -298,6 +299,9 @@ func (n *Node) stopInOrder(ctx context.Context) error {
 func (n *Node) cut() {
 	if c, ok := n.journal.(interface{ Crash() }); ok {
 		c.Crash() // from here on, nothing becomes durable
+	}
+	if m, ok := n.machine.(interface{ Abandon() }); ok {
+		m.Abandon() // a disk that is full, or else it would be waited for
 	}
 	n.transport.Kill()
 }

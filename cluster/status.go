@@ -28,6 +28,7 @@ type Status struct {
 	Restarts map[string]int
 	Refused  uint64 // messages that their receivers had no use for
 
+	Disk      DiskStatus
 	Journal   journal.Stats
 	Transport transport.Stats
 }
@@ -78,6 +79,7 @@ func (n *Node) Status() Status {
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
+	s.Disk = n.diskStatus(&s)
 	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }
