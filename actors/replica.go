@@ -52,6 +52,7 @@ type Replica struct {
 	ticks    int
 	told     uint64            // slot_out that the leader beside was last told
 	durable  uint64            // slots below this are on disk
+	short    bool              // and that disk has less room than it should
 	lastTold *messages.Learned // to all
 
 	epochs     epochs // that govern the open window, and the one before
@@ -93,7 +94,7 @@ func NewReplica(o ReplicaOptions) *Replica {
 		handed:         make(map[commandID]*messages.Command),
 		offices:        make(map[uint64]Ballot),
 		lag: lag{
-			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
+			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), short: make(map[Addr]bool), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
 		},
 	}
 	r.resume()
@@ -147,6 +148,7 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 		r.onSnapshotChunk(env, m)
 	case *messages.Flushed:
 		r.durable = max(r.durable, m.Below)
+		r.short = m.Short
 	case *messages.Tick:
 		r.onTick(env)
 	default:

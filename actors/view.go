@@ -20,6 +20,7 @@ type ReplicaView struct {
 	ReadMark        uint64 // the slot that the first of them waits for; 0 when that is unknown
 
 	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
+	Short    map[Addr]bool   // whether the disks of the other replicas have less room than they should, as far as known
 }
 
 // View shows the replica.
@@ -28,7 +29,7 @@ func (r *Replica) View() ReplicaView {
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
 		Proposals: len(r.proposals), Decisions: len(r.decisions) + len(r.named), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
-		Executed: maps.Clone(r.lag.executed),
+		Executed: maps.Clone(r.lag.executed), Short: maps.Clone(r.lag.short),
 	}
 	if len(r.reads.marks) > 0 {
 		v.ReadMark = r.reads.marks[0].slot

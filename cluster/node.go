@@ -41,6 +41,7 @@ type Node struct {
 	tree      *runtime.Node
 	client    *client
 	counts    *stateCounts
+	disk      diskWatch
 
 	chores  sync.WaitGroup // flush, upkeep and watchDisk
 	leaving chan struct{}  // closed when its member is to be removed
@@ -194,7 +195,7 @@ func (n *Node) flush() {
 		}
 		n.counts.isDurable(time.Now())
 		// Again and again: the replica may have been restarted.
-		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
+		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable, Short: n.disk.short.Load()})
 	}
 }
 
@@ -311,6 +312,9 @@ func (n *Node) stopInOrder(ctx context.Context) error {
 func (n *Node) cut() {
 	if c, ok := n.journal.(interface{ Crash() }); ok {
 		c.Crash() // from here on, nothing becomes durable
+	}
+	if m, ok := n.machine.(interface{ Abandon() }); ok {
+		m.Abandon() // a disk that is full, or else it would be waited for
 	}
 	n.transport.Kill()
 }

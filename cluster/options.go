@@ -41,6 +41,11 @@ type Options struct {
 
 	Protocol Protocol
 
+	// DiskReserve is how much room the disk should have, in bytes; with less it is short,
+	// which Status shows. FreeBytes replaces the look at the disk, for tests.
+	DiskReserve int64
+	FreeBytes   func() (int64, error)
+
 	// Journal replaces the one on disk, for tests. The node closes it.
 	Journal journal.Journal
 	// Link tells whether a message may go from one member to another, for tests.

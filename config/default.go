@@ -40,6 +40,7 @@ func Default() *Config {
 			InFlight:        4096,
 			InFlightBytes:   256 << 20,
 			Quota:           2 << 30,
+			DiskReserve:     128 << 20,
 			Connections:     8192,
 			RequestTimeout:  7 * time.Second,
 			ShutdownTimeout: 10 * time.Second,

@@ -269,6 +269,13 @@ limits {
   # for it is --quota-backend-bytes.
   quota = "2GiB"
 
+  # How much room this node's disk should have, at most 1024GiB. Where it has less, the
+  # node says so. While a majority has more, nothing else happens: one that is full waits,
+  # and the others go on without it. Otherwise the alarm NOSPACE is raised, before disks
+  # are full, and ends by itself when there is room again. Raise it where others write
+  # much to the same disk; it should hold some journal files, and some seconds of writes.
+  disk_reserve = "128MiB"
+
   # How many connections of clients are open at a time; the next one is closed at
   # once. A client needs one, however many requests it has under way.
   connections = 8192

@@ -162,6 +162,7 @@ func (d *decoder) limits(f *fileLimits, out *Limits) {
 			"Here in_flight_bytes is %d bytes and request_bytes %d. Want request_bytes <= in_flight_bytes.", out.InFlightBytes, out.RequestBytes)
 	}
 	d.quota(f.Quota, &out.Quota)
+	d.size(f.DiskReserve, &out.DiskReserve, 0, 1024*gib)
 	d.duration(f.RequestTimeout, &out.RequestTimeout)
 	d.duration(f.ShutdownTimeout, &out.ShutdownTimeout)
 }

@@ -854,6 +854,7 @@ type Learned struct {
 	Executed      uint64                 `protobuf:"varint,2,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed
 	Durable       uint64                 `protobuf:"varint,3,opt,name=durable,proto3" json:"durable,omitempty"`   // slots below this are executed, and the state is on disk
 	Wanted        uint64                 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`     // who is fetching a snapshot here will want what was decided from this slot on; 0: nobody is
+	Short         bool                   `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`       // the disk has less room than it should
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -914,6 +915,13 @@ func (x *Learned) GetWanted() uint64 {
 		return x.Wanted
 	}
 	return 0
+}
+
+func (x *Learned) GetShort() bool {
+	if x != nil {
+		return x.Short
+	}
+	return false
 }
 
 // Decided tells the acceptor beside a replica what the replica executed, so that
@@ -1456,6 +1464,7 @@ func (x *Configured) GetHeir() uint32 {
 type Flushed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Below         uint64                 `protobuf:"varint,1,opt,name=below,proto3" json:"below,omitempty"`
+	Short         bool                   `protobuf:"varint,2,opt,name=short,proto3" json:"short,omitempty"` // the disk has less room than it should
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1495,6 +1504,13 @@ func (x *Flushed) GetBelow() uint64 {
 		return x.Below
 	}
 	return 0
+}
+
+func (x *Flushed) GetShort() bool {
+	if x != nil {
+		return x.Short
+	}
+	return false
 }
 
 // Tick is a timer's message from a role to itself. It never leaves the node.
@@ -1595,12 +1611,13 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
 	"\tReadReady\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"k\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\x81\x01\n" +
 	"\aLearned\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bexecuted\x18\x02 \x01(\x04R\bexecuted\x12\x18\n" +
 	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
-	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\"H\n" +
+	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\x12\x14\n" +
+	"\x05short\x18\x05 \x01(\bR\x05short\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
 	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +
@@ -1638,9 +1655,10 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"Configured\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12>\n" +
 	"\x0econfigurations\x18\x02 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x12\n" +
-	"\x04heir\x18\x03 \x01(\rR\x04heir\"\x1f\n" +
+	"\x04heir\x18\x03 \x01(\rR\x04heir\"5\n" +
 	"\aFlushed\x12\x14\n" +
-	"\x05below\x18\x01 \x01(\x04R\x05below\"&\n" +
+	"\x05below\x18\x01 \x01(\x04R\x05below\x12\x14\n" +
+	"\x05short\x18\x02 \x01(\bR\x05short\"&\n" +
 	"\x04Tick\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +

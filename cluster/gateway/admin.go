@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	"time"
 
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/messages/admin"
@@ -35,20 +34,12 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 		Accepted: uint64(n.Acceptor.Accepted), Forgotten: n.Acceptor.Forgotten,
 		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: s.database(),
 
-		DiskWaits: waiting(n.Journal.OldestWaiting).Milliseconds(),
+		DiskWaits: n.Disk.Waits.Milliseconds(), DiskFree: n.Disk.Free, DiskShort: n.Disk.Short,
 	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
 	}
 	return r, nil
-}
-
-// waiting is how long something has been waiting that began at a time, if it did.
-func waiting(since time.Time) time.Duration {
-	if since.IsZero() {
-		return 0
-	}
-	return time.Since(since)
 }
 
 // programVersion is the version of the module that was built.

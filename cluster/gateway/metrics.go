@@ -96,7 +96,9 @@ var nodeGauges = []struct {
 	{"has_leader", "1 if somebody is known to be in office.", func(s *cluster.Status) float64 { return oneIf(s.InOffice != "") }},
 	{"requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s *cluster.Status) float64 { return float64(s.Client.Proposals + s.Client.Reads) }},
 	{"journal_bytes", "Size of the journal on disk.", func(s *cluster.Status) float64 { return float64(s.Journal.DiskBytes) }},
-	{"disk_waits_seconds", "For how long the oldest write has been waiting for the disk.", func(s *cluster.Status) float64 { return waiting(s.Journal.OldestWaiting).Seconds() }},
+	{"disk_free_bytes", "Room on the disk of the data directory; -1 if not known.", func(s *cluster.Status) float64 { return float64(s.Disk.Free) }},
+	{"disk_short", "1 if that is less than limits.disk_reserve.", func(s *cluster.Status) float64 { return oneIf(s.Disk.Short) }},
+	{"disk_waits_seconds", "For how long the oldest write has been waiting for the disk.", func(s *cluster.Status) float64 { return s.Disk.Waits.Seconds() }},
 	{"journal_syncs", "Syncs of the journal since the start.", func(s *cluster.Status) float64 { return float64(s.Journal.Syncs) }},
 }
 

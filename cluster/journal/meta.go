@@ -21,7 +21,8 @@ const metaName = "segments.json"
 // The file is the checksum of what follows as eight hexadecimal digits, a line
 // feed, and JSON.
 type meta struct {
-	dir string
+	dir  string
+	room *room
 
 	committing sync.Mutex // held while the file is written
 
@@ -104,7 +105,8 @@ func (m *meta) CommitState(p types.PersistentState) error {
 	m.mu.Unlock()
 	b, err := json.Marshal(next)
 	if err == nil {
-		err = replaceFile(m.dir, metaName, append([]byte(metaSum(b)), b...))
+		b = append([]byte(metaSum(b)), b...)
+		err = m.room.try("the list of segments", func() error { return replaceFile(m.dir, metaName, b) })
 	}
 	if err != nil {
 		m.fail(fmt.Errorf("write the list of segments: %w", err))

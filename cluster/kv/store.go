@@ -61,6 +61,7 @@ type Store struct {
 
 	stage *stage // of the Apply that waits for its Commit
 
+	room     room
 	failure  atomic.Pointer[error]
 	failed   chan struct{} // closed once failure is set
 	failOnce sync.Once
@@ -95,6 +96,9 @@ func Open(options Options) (*Store, error) {
 	if s.options.MemTableSize == 0 {
 		s.options.MemTableSize = defaultMemTableSize
 	}
+	// What one flush writes, and as much again.
+	s.room = room{fs: s.fs, dir: options.Dir, log: s.log, ended: make(chan struct{}), need: 2 * uint64(s.options.MemTableSize)}
+	s.fs = vfs.OnDiskFull(s.fs, s.room.wait)
 	// Pebble counts what it gathers in memory against the cache.
 	s.cache = pebble.NewCache(s.options.CacheSize + memTables*s.options.MemTableSize)
 	if err := s.openCurrent(); err != nil {
@@ -294,6 +298,7 @@ func (s *Store) Close() error {
 	if db == nil {
 		return nil
 	}
+	s.room.giveUp()
 	s.compactor.stop()
 	s.hub.stop()
 	s.dropStage()
@@ -306,6 +311,9 @@ func (s *Store) Close() error {
 	s.cache.Unref()
 	return errors.Join(append(errs, s.marker.Close(), s.failureSeen())...)
 }
+
+// Abandon has what waits for space on a full disk fail; the store is of no use afterwards.
+func (s *Store) Abandon() { s.room.giveUp() }
 
 // WaitCompacted waits until the space of all that was compacted is free, as a
 // physical compaction asks for.

@@ -53,7 +53,7 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	o.Machine, o.TLS, o.Observe = store, secure.peer, observe
 	s := &server{config: c}
 	if s.node, err = cluster.Start(o); err != nil {
-		return nil, err // it has closed the store
+		return nil, advise(err) // it has closed the store
 	}
 	s.serve = func() (err error) {
 		if s.gateway, err = gateway.Start(gatewayOptions(c, secure, s.node, store, log)); err != nil {
@@ -109,6 +109,8 @@ func advise(err error) error {
 		return &hinted{err, "Is another node, or this one, running on it already? If not, give the node another listen address."}
 	case errors.Is(err, syscall.EAGAIN):
 		return &hinted{err, "Another process has this data directory open. Stop it, or give this node a directory of its own."}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &hinted{err, "The disk of the data directory is full. Make room, then start the node again: what was acknowledged is there."}
 	case errors.Is(err, syscall.EACCES):
 		return &hinted{err, "Run the node as the user who owns its data directory; ports below 1024 need a privilege."}
 	}

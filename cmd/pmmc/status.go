@@ -101,6 +101,8 @@ type View struct {
 	DatabaseBytes int64    `json:"database_bytes"`
 	Restarts      uint64   `json:"restarts"`
 	DiskWaits     int64    `json:"disk_waits_ms"`
+	DiskFree      int64    `json:"disk_free"`
+	DiskShort     bool     `json:"disk_short"`
 	PID           int64    `json:"pid"`
 	Version       string   `json:"version"`
 }
@@ -168,7 +170,7 @@ func show(r *admin.StatusResponse) *View {
 		Ballot: ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: ballot(r.Promised),
 		SlotIn: r.SlotIn, SlotOut: r.SlotOut, Durable: r.Durable, Waiting: r.Waiting, InFlight: r.InFlight,
 		Restoring: r.Restoring, Accepted: r.Accepted, Forgotten: r.Forgotten,
-		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits,
+		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits, DiskFree: r.DiskFree, DiskShort: r.DiskShort,
 		PID: r.Process, Version: r.Version,
 	}
 }
@@ -217,7 +219,10 @@ func printStatus(w io.Writer, nodes []nodeStatus) error {
 	}
 	for _, n := range nodes {
 		if n.Reachable && n.DiskWaits >= diskWaitsLong {
-			fmt.Fprintf(w, "\n%s: its disk hangs: it has completed no write for %v\n", n.Node, time.Duration(n.DiskWaits)*time.Millisecond)
+			fmt.Fprintf(w, "\n%s: its disk hangs or is full: it has completed no write for %v\n", n.Node, time.Duration(n.DiskWaits)*time.Millisecond)
+		}
+		if n.Reachable && n.DiskShort {
+			fmt.Fprintf(w, "\n%s: its disk is nearly full: %s are free\n", n.Node, size(n.DiskFree))
 		}
 	}
 	return nil

@@ -94,6 +94,8 @@ type StatusResponse struct {
 	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
 	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
 	DiskWaits     int64                   `protobuf:"varint,100,opt,name=disk_waits,json=diskWaits,proto3" json:"disk_waits,omitempty"`            // in milliseconds: for how long the oldest write has been waiting for the disk
+	DiskFree      int64                   `protobuf:"varint,101,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`               // in bytes; -1 if not known
+	DiskShort     bool                    `protobuf:"varint,102,opt,name=disk_short,json=diskShort,proto3" json:"disk_short,omitempty"`            // that is less than it should be
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,12 +298,26 @@ func (x *StatusResponse) GetDiskWaits() int64 {
 	return 0
 }
 
+func (x *StatusResponse) GetDiskFree() int64 {
+	if x != nil {
+		return x.DiskFree
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetDiskShort() bool {
+	if x != nil {
+		return x.DiskShort
+	}
+	return false
+}
+
 var File_messages_admin_admin_proto protoreflect.FileDescriptor
 
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\xe3\x05\n" +
+	"\rStatusRequest\"\x9f\x06\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -327,7 +343,10 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\x0edatabase_bytes\x18# \x01(\x03R\rdatabaseBytes\x12\x1a\n" +
 	"\brestarts\x18$ \x01(\x04R\brestarts\x12\x1d\n" +
 	"\n" +
-	"disk_waits\x18d \x01(\x03R\tdiskWaits2B\n" +
+	"disk_waits\x18d \x01(\x03R\tdiskWaits\x12\x1b\n" +
+	"\tdisk_free\x18e \x01(\x03R\bdiskFree\x12\x1d\n" +
+	"\n" +
+	"disk_short\x18f \x01(\bR\tdiskShort2B\n" +
 	"\x05Admin\x129\n" +
 	"\x06Status\x12\x16.pmmc.v1.StatusRequest\x1a\x17.pmmc.v1.StatusResponseB(Z&github.com/pmmc-go/pmmc/messages/adminb\x06proto3"
 
