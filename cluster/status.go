@@ -11,6 +11,7 @@ import (
 // Status is what a node shows of itself. A role that does not show itself within
 // statusPatience, or that the member does not have, leaves its part zero.
 type Status struct {
+	At     time.Time // when the node did
 	Member string
 	ID     uint32
 	Roles  []string // of replica, leader and acceptor
@@ -78,6 +79,7 @@ func (n *Node) Status() Status {
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
+	s.At = time.Now()
 	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }

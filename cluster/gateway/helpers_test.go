@@ -159,6 +159,14 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	return nil
 }
 
+// Present does nothing: nobody asks a lonely node.
+func (n *lonely) Present(func() []byte) {}
+
+// Ask has no answer.
+func (n *lonely) Ask(context.Context, string) ([]byte, error) {
+	return nil, errors.New("cluster: no connection")
+}
+
 // change changes the node while it is in use.
 func (n *lonely) change(f func()) {
 	n.mu.Lock()

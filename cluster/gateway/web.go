@@ -26,7 +26,8 @@ const (
 	maxScrapes = 8
 )
 
-// serveHTTP serves health, metrics, the version and JSON, as etcd does, and profiles.
+// serveHTTP serves health, metrics, the version and JSON, as etcd does, profiles, and a
+// page.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
@@ -36,6 +37,7 @@ func (g *Gateway) serveHTTP() {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	profiles(mux)
 	mux.Handle("/v3/", g.json.handler())
+	g.page.handle(mux)
 	g.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -50,6 +52,7 @@ func (g *Gateway) serveHTTP() {
 		web = tls.NewListener(web, config)
 	}
 	g.running.Go(g.json.serve)
+	g.running.Go(g.page.run)
 	g.running.Go(func() {
 		if err := g.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
 			g.log.Error("health and metrics are not served any more", "error", err)
