@@ -47,7 +47,7 @@ func (l *Leader) takeOffice(env Env) {
 	for _, a := range l.Configuration.Acceptors() {
 		o.confirmedAt[a] = o.ticks
 	}
-	l.recognise(env, l.ballot)
+	l.recognise(env, l.ballot, l.why)
 	l.confirm(env)
 }
 
@@ -160,10 +160,10 @@ func (l *Leader) mark(env Env, r *messages.ReadRequest) {
 func (l *Leader) onOfficeTick(env Env) {
 	o := &l.office
 	o.ticks++
-	if l.unfit() {
+	if why := l.unfit(); why != "" {
 		l.retire()
 		l.election.timeout.preempted()
-		l.recognise(env, Ballot{})
+		l.recognise(env, Ballot{}, why)
 		return
 	}
 	if o.asking {
@@ -173,10 +173,10 @@ func (l *Leader) onOfficeTick(env Env) {
 	}
 }
 
-// unfit tells whether this leader should give up its office: no majority of acceptors
-// answers, the acceptor beside it completes no write, or nothing that it proposed is
-// executed.
-func (l *Leader) unfit() bool {
+// unfit tells why this leader should give up its office, if it should: no majority of
+// acceptors answers, the acceptor beside it completes no write, or nothing that it
+// proposed is executed.
+func (l *Leader) unfit() Reason {
 	o := &l.office
 	limit := l.election.timeout.ticks(l.Tick)
 	reached := waitForAll(l.Configuration.Acceptors())
@@ -187,7 +187,13 @@ func (l *Leader) unfit() bool {
 	}
 	me, _ := l.Configuration.Member(l.ID)
 	own, beside := o.confirmedAt[AcceptorAddr(me.Name, l.Configuration.Epoch)]
-	return !reached.majorityAnswered() ||
-		(beside && o.ticks-own > diskPatience*limit) ||
-		(len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit)
+	switch {
+	case !reached.majorityAnswered():
+		return WhyNoMajority
+	case beside && o.ticks-own > diskPatience*limit:
+		return WhyDisk
+	case len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit:
+		return WhyNoProgress
+	}
+	return ""
 }

@@ -44,8 +44,8 @@ func (l *Leader) listen(env Env) {
 }
 
 // recognise takes note of who runs or is in office.
-func (l *Leader) recognise(env Env, b Ballot) {
-	l.election.ballot = b
+func (l *Leader) recognise(env Env, b Ballot, why Reason) {
+	l.election.ballot, l.why = b, why
 	l.listen(env)
 	l.tellReplica(env)
 }
@@ -81,7 +81,7 @@ func (l *Leader) onTick(env Env) {
 	case l.first() == 0:
 		e.silent = 0 // its replica has not said where the log begins
 	case l.standing == scouting && e.silent > 2*e.limit:
-		l.standing = passive // no majority can be reached
+		l.standing, l.why = passive, WhyNoMajority
 		l.listen(env)
 	case l.standing == passive && e.silent >= max(1, e.limit-minSpacing):
 		l.canvass(env)
@@ -146,16 +146,16 @@ func (l *Leader) runOrCatchUp(env Env) {
 		l.listen(env)
 		return
 	}
-	l.run(env)
+	l.run(env, WhySilence)
 }
 
 // run takes a ballot above all that were seen, and sends a scout for it. The
 // round is on disk before the scout first says it (S2).
-func (l *Leader) run(env Env) {
+func (l *Leader) run(env Env, why Reason) {
 	// Fig. 7 l. 7: not at once (Divergence D8)
 	l.round++
 	l.ballot = Ballot{Round: l.round, Leader: l.ID}
-	l.standing = scouting
+	l.standing, l.why = scouting, why
 	l.election.silent = 0
 	env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})
 	o := ScoutOptions{
@@ -192,12 +192,12 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 	from, _ := l.Configuration.Named(Addr(m.From).Member())
 	switch {
 	case m.Active && b.Compare(e.ballot) > 0:
-		l.recognise(env, b)
+		l.recognise(env, b, WhyElected)
 	case m.Active && b == e.ballot:
 		l.listen(env)
 	case b == Ballot{} && from.ID == e.ballot.Leader && e.ballot != (Ballot{}):
 		// It gave up. Nobody need wait for it, but somebody may have run already.
-		l.recognise(env, Ballot{})
+		l.recognise(env, Ballot{}, WhyGaveUp)
 		e.silent = max(0, e.limit-minSpacing-int(env.Rand()%3))
 	}
 }
@@ -207,6 +207,6 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 // leader's scout.
 func (l *Leader) onSucceed(env Env, m *messages.Succeed) {
 	if l.standing < scouting && l.first() > 0 && BallotOf(m.Ballot) == l.election.ballot {
-		l.run(env)
+		l.run(env, WhyHandover)
 	}
 }

@@ -41,6 +41,7 @@ type Leader struct {
 	LeaderOptions
 	ballot    Ballot // ballot_num
 	standing  standing
+	why       Reason  // of its standing, and of whom it takes to be in office
 	proposals pvalues // by slot, only those that its replica has not executed (§4.1)
 
 	round    uint64 // the highest that may have been used, by this leader or before it (S2)
@@ -190,11 +191,13 @@ func (l *Leader) onPreempted(env Env, b Ballot) { // Fig. 7 l. 6
 	if b.Compare(l.ballot) <= 0 || (l.standing < scouting && b.Compare(l.election.ballot) <= 0) {
 		return // a stray, or of the one that is recognised already
 	}
+	why := WhyElected
 	if l.standing >= scouting {
 		l.election.timeout.preempted()
+		why = WhyPreempted
 	}
 	l.retire() // Fig. 7 l. 7
-	l.recognise(env, b)
+	l.recognise(env, b, why)
 }
 
 // onLearned drops the proposals that the replica beside this leader executed.
@@ -210,7 +213,7 @@ func (l *Leader) onLearned(env Env, m *messages.Learned) {
 		l.dropBelow(l.first())
 	}
 	if l.Eager && l.round == 0 && l.standing == passive && l.election.ballot == (Ballot{}) && l.first() > 0 {
-		l.run(env)
+		l.run(env, WhyEpoch)
 	}
 }
 

@@ -20,6 +20,9 @@ func (p pvalues) add(v *messages.PValue) {
 // noop is the decree that changes nothing; it fills holes (S9).
 var noop = []byte{}
 
+// IsNoop tells whether a decree is the one that changes nothing.
+func IsNoop(decree []byte) bool { return len(decree) == 0 }
+
 // decreeOf decodes what a slot decided. Bytes that nobody could have proposed are
 // a no-op, on every replica alike.
 func decreeOf(encoded []byte) *messages.Decree {

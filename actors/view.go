@@ -20,7 +20,7 @@ type ReplicaView struct {
 	ReadMark        uint64 // the slot that the first of them waits for; 0 when that is unknown
 
 	Recent   []ExecutedDecree // the latest decrees that it executed, the oldest first
-	Commands uint64     // that it executed since it began
+	Commands uint64           // that it executed since it began
 
 	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
 }
@@ -46,6 +46,8 @@ func (r *Replica) View() ReplicaView {
 type LeaderView struct {
 	Ballot    Ballot // ballot_num
 	Standing  string // passive, canvassing, scouting or active
+	InOffice  Ballot // of the one that it takes to be in office; ⊥ is of nobody
+	Why       Reason // of these two
 	Proposals int    // slots proposed and not executed beside it
 	Highest   uint64 // slot ever proposed or adopted
 	Timeout   string // before it misses the one in office
@@ -54,9 +56,45 @@ type LeaderView struct {
 // View shows the leader.
 func (l *Leader) View() LeaderView {
 	return LeaderView{
-		Ballot: l.ballot, Standing: l.standing.String(), Proposals: len(l.proposals),
-		Highest: l.highest, Timeout: l.election.timeout.now.String(),
+		Ballot: l.ballot, Standing: l.standing.String(), InOffice: l.election.ballot, Why: l.why,
+		Proposals: len(l.proposals),
+		Highest:   l.highest, Timeout: l.election.timeout.now.String(),
 	}
+}
+
+// Reason is why a leader runs, is in office, or is not.
+type Reason string
+
+// The reasons of leaders. The first ones are why it runs or was elected, the next ones
+// why its own office or run ended, the last ones what it heard of others.
+const (
+	WhySilence  Reason = "silence"  // a majority had not heard of anybody in office
+	WhyHandover Reason = "handover" // the one in office asked it to
+	WhyEpoch    Reason = "epoch"    // a configuration begins
+
+	WhyPreempted  Reason = "preempted"   // an acceptor promised a higher ballot
+	WhyNoMajority Reason = "no majority" // of acceptors answered
+	WhyDisk       Reason = "disk"        // the acceptor beside it completed no write
+	WhyNoProgress Reason = "no progress" // nothing that it proposed was executed
+
+	WhyElected Reason = "elected" // another one was elected, or runs
+	WhyGaveUp  Reason = "gave up" // the one in office said so
+)
+
+// Stand is where a leader stands, as far as it matters to others: canvassing is passive.
+type Stand struct {
+	Standing string // passive, scouting or active
+	InOffice Ballot // of the one that it takes to be in office; ⊥ is of nobody
+	Why      Reason
+}
+
+// Stand shows where the leader stands. It costs next to nothing.
+func (l *Leader) Stand() Stand {
+	s := Stand{Standing: l.standing.String(), InOffice: l.election.ballot, Why: l.why}
+	if l.standing == canvassing {
+		s.Standing = passive.String()
+	}
+	return s
 }
 
 func (s standing) String() string {

@@ -67,6 +67,7 @@ type client struct {
 	sequence uint64
 	settled  uint64 // every call below it has its answer
 	calls    map[uint64]*call
+	counted  ClientStats
 	fresh    []*messages.Command // not sent yet
 	reads    []*read             // by number
 	readNo   uint64
@@ -191,6 +192,7 @@ func (c *client) propose(ctx context.Context, command *messages.Command) (Result
 	case <-ctx.Done():
 		c.mu.Lock()
 		delete(c.calls, p.command.Sequence)
+		c.counted.ProposalsFailed++
 		c.mu.Unlock()
 		return Result{}, fmt.Errorf("cluster: propose: %w", context.Cause(ctx))
 	}
@@ -202,7 +204,9 @@ func (c *client) begin(command *messages.Command) (*call, error) {
 	if err := c.unable(); err != nil {
 		return nil, err
 	}
+	c.counted.Proposed++
 	if len(c.calls) >= c.limit {
+		c.counted.ProposalsFailed++
 		return nil, ErrBusy
 	}
 	c.sequence++
@@ -233,6 +237,7 @@ func (c *client) barrier(ctx context.Context) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.reads = slices.DeleteFunc(c.reads, func(x *read) bool { return x == r })
+		c.counted.ReadsFailed++
 		return fmt.Errorf("cluster: read: %w", context.Cause(ctx))
 	}
 }
@@ -243,7 +248,9 @@ func (c *client) beginRead() (*read, error) {
 	if err := c.unable(); err != nil {
 		return nil, err
 	}
+	c.counted.Read++
 	if len(c.reads) >= c.limit {
+		c.counted.ReadsFailed++
 		return nil, ErrBusy
 	}
 	c.readNo++
@@ -348,9 +355,23 @@ func (c *client) why() error {
 	return c.stopped
 }
 
-// inFlight counts the calls that have no answer yet.
-func (c *client) inFlight() int {
+// ClientStats is what callers of this node asked it for since it began.
+type ClientStats struct {
+	Proposals, Reads             int    // that wait for their answers
+	Proposed, Read               uint64 // begun
+	ProposalsFailed, ReadsFailed uint64 // that their callers gave up, or were too many
+}
+
+func (c *client) stats() ClientStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.calls) + len(c.reads)
+	s := c.counted
+	s.Proposals, s.Reads = len(c.calls), len(c.reads)
+	return s
+}
+
+// inFlight counts the calls that have no answer yet.
+func (c *client) inFlight() int {
+	s := c.stats()
+	return s.Proposals + s.Reads
 }

@@ -244,7 +244,7 @@ func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors
 
 func (n *Node) buildReplica() actors.Role {
 	p := n.options.Protocol
-	var s actors.State = n.state()
+	var s actors.State = &countedState{State: n.state(), counts: n.counts}
 	if observe := n.options.Observe; observe != nil {
 		self := actors.ReplicaAddr(n.options.Member)
 		s = actors.Observed(s, func(k actors.Kind, m proto.Message) { observe(actors.Event{Kind: k, Self: self, Message: m}) })

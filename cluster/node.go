@@ -41,6 +41,7 @@ type Node struct {
 	tree      *runtime.Node
 	client    *client
 	herald    *herald
+	counts    *stateCounts
 
 	chores  sync.WaitGroup // flush and upkeep
 	leaving chan struct{}  // closed when its member is to be removed
@@ -62,7 +63,7 @@ type Node struct {
 func Start(o Options) (*Node, error) {
 	n := &Node{
 		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
-		names: make(map[string]string),
+		names: make(map[string]string), counts: newStateCounts(),
 	}
 	n.herald = newHerald(n)
 	if err := n.open(); err != nil {
@@ -183,16 +184,25 @@ func (n *Node) flush() {
 		}
 		last = time.Now()
 		if n.machine.Executed() > durable {
-			below, err := n.machine.Flush()
+			below, err := n.flushState()
 			if err != nil {
 				n.fail(fmt.Errorf("cluster: flush the state: %w", err))
 				return
 			}
 			durable = max(durable, below)
 		}
+		n.counts.isDurable(time.Now())
 		// Again and again: the replica may have been restarted.
 		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
 	}
+}
+
+// flushState makes the state durable, and takes the time.
+func (n *Node) flushState() (below uint64, err error) {
+	began := time.Now()
+	below, err = n.machine.Flush()
+	n.counts.flushed.Took(time.Since(began))
+	return below, err
 }
 
 // hurry is how often the state is made durable while an epoch waits for that to end.

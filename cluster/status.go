@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 	"github.com/pmmc-go/pmmc/cluster/transport"
 )
@@ -11,7 +12,7 @@ import (
 // Status is what a node shows of itself. A role that does not show itself within
 // statusPatience, or that the member does not have, leaves its part zero.
 type Status struct {
-	At     time.Time // when the node did
+	At     time.Time // when it was so
 	Member string
 	ID     uint32
 	Roles  []string // of replica, leader and acceptor
@@ -24,11 +25,12 @@ type Status struct {
 	Acceptor actors.AcceptorView
 
 	InOffice string        // the member whose leader is in office, as far as known here
-	InFlight int           // calls of this node that wait for an answer
 	Actors   []actors.Addr // the roles that run, scouts and commanders among them
 	Restarts map[string]int
-	Refused  uint64 // messages that their receivers had no use for
+	Runtime  runtime.Stats // what the roles did: who was in office since when and why, commanders in flight, mailboxes
 
+	Client    ClientStats
+	State     StateStats
 	Journal   journal.Stats
 	Transport transport.Stats
 }
@@ -59,8 +61,9 @@ const statusPatience = 500 * time.Millisecond
 func (n *Node) Status() Status {
 	c, me := n.Configuration(), n.me()
 	s := Status{
-		Member: n.options.Member, ID: me.ID, Configuration: c, InFlight: n.client.inFlight(),
-		Actors: n.tree.Alive(), Restarts: n.tree.Restarts(), Refused: n.tree.Refused(),
+		At: time.Now(), Member: n.options.Member, ID: me.ID, Configuration: c,
+		Actors: n.tree.Alive(), Restarts: n.tree.Restarts(), Runtime: n.tree.Stats(),
+		Client: n.client.stats(), State: n.counts.show(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}
 	runs := false // a role that is no replica
@@ -79,7 +82,6 @@ func (n *Node) Status() Status {
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
-	s.At = time.Now()
 	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }

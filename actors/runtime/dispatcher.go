@@ -59,7 +59,9 @@ func (d *dispatcher) work(run func()) {
 // close ends the goroutines that wait, and those that run when they have run.
 func (d *dispatcher) close() { d.once.Do(func() { close(d.done) }) }
 
-// common are the options of all actors of a node.
-func (n *Node) common() []actor.PropsOption {
-	return []actor.PropsOption{actor.WithSupervisor(n), actor.WithMailbox(newMailbox), actor.WithDispatcher(n.dispatcher)}
+// common are the options of all actors of a node, to spawn one that has this mailbox.
+func (n *Node) common(m *mailbox) []actor.PropsOption {
+	return []actor.PropsOption{
+		actor.WithSupervisor(n), actor.WithMailbox(func() actor.Mailbox { return m }), actor.WithDispatcher(n.dispatcher),
+	}
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -11,19 +12,58 @@ import (
 // makes an actor's name known before its mailbox knows who reads it: a message that
 // comes in between is a data race at best, and one that comes before Started finds a
 // shell without a role.
+//
+// It stands between protoactor's mailbox and the actor, too, and counts what goes in and
+// out. Of one message at a time it takes the time for which that waits.
 type mailbox struct {
 	actor.Mailbox
-	open atomic.Bool
+	actor.MessageInvoker // the actor's
+	open                 atomic.Bool
+
+	kind             *kind
+	posted, received atomic.Uint64 // messages of users
+	timing           atomic.Bool   // the time of one is taken …
+	timed            atomic.Uint64 // … which comes out as this one or before; 0 for none …
+	since            atomic.Int64  // … and was posted then, since the node began
 
 	mu     sync.Mutex
 	system []any // that came too early
 	user   []any
 }
 
-func newMailbox() actor.Mailbox { return &mailbox{Mailbox: actor.Unbounded()()} }
+func newMailbox(k *kind) *mailbox { return &mailbox{Mailbox: actor.Unbounded()(), kind: k} }
+
+// RegisterHandlers puts the mailbox before the actor.
+func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, d actor.Dispatcher) {
+	m.MessageInvoker = invoker
+	m.Mailbox.RegisterHandlers(m, d)
+}
+
+// InvokeUserMessage hands a message to the actor.
+func (m *mailbox) InvokeUserMessage(message any) {
+	n := m.received.Add(1)
+	if timed := m.timed.Load(); timed != 0 && n >= timed {
+		m.kind.waits.Took(time.Since(m.kind.began) - time.Duration(m.since.Load()))
+		m.timed.Store(0)
+		m.timing.Store(false)
+	}
+	m.MessageInvoker.InvokeUserMessage(message)
+}
+
+// count counts a message before it is posted, and takes the time if no other's is taken.
+// Messages that are posted at once may change places, so it is that of a neighbour then.
+func (m *mailbox) count() {
+	n := m.posted.Add(1)
+	if m.timing.Load() || !m.timing.CompareAndSwap(false, true) {
+		return
+	}
+	m.since.Store(int64(time.Since(m.kind.began)))
+	m.timed.Store(n)
+}
 
 // PostUserMessage hands a message on, or keeps it until Start.
 func (m *mailbox) PostUserMessage(message any) {
+	m.count()
 	if !m.open.Load() && m.keep(&m.user, message) {
 		return
 	}

@@ -2,8 +2,11 @@ package runtime
 
 import (
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pmmc-go/pmmc/measure"
 )
 
 // recorder notes what a mailbox delivers.
@@ -15,7 +18,7 @@ func (r *recorder) EscalateFailure(reason, message any) {}
 
 // What comes before an actor lives waits until it does, behind Started and in order.
 func TestAMailboxIsShutUntilItsActorLives(t *testing.T) {
-	m, reader, stop := newMailbox(), &recorder{}, &actor.Stop{}
+	m, reader, stop := newMailbox(&kind{began: time.Now(), waits: measure.Times()}), &recorder{}, &actor.Stop{}
 	m.PostUserMessage("one") // protoactor's own would panic here: nobody reads it yet
 	m.PostSystemMessage(stop)
 	m.RegisterHandlers(reader, actor.NewSynchronizedDispatcher(10))

@@ -47,13 +47,13 @@ type Options struct {
 // Node is the tree of actors of one member.
 type Node struct {
 	Options
-	root    *actor.PID
-	began   time.Time
-	pids    sync.Map // the actors.Addr of a role that lives long → its *actor.PID
-	failed  sync.Once
-	refused atomic.Uint64
-	lives   atomic.Uint64 // of all roles, for Observe
-	alive   sync.Map      // the actors.Addr of each role that runs → its life
+	root   *actor.PID
+	began  time.Time
+	pids   sync.Map // the actors.Addr of a role that lives long → its *actor.PID
+	failed sync.Once
+	lives  atomic.Uint64 // of all roles, for Observe
+	alive  sync.Map      // the actors.Addr of each role that runs → its *mailbox
+	counts *counts
 
 	dispatcher *dispatcher
 
@@ -72,6 +72,7 @@ type Child struct {
 // Start starts a node's tree.
 func Start(o Options, children ...Child) (*Node, error) {
 	n := &Node{Options: o, began: time.Now(), restarts: make(map[string]int), dispatcher: newDispatcher()}
+	n.counts = newCounts(n.began)
 	root, err := o.System.Root.SpawnNamed(n.branch("", children), Root)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: start %s: %w", o.Member, err)
@@ -106,13 +107,13 @@ func (n *Node) branch(path string, children []Child) *actor.Props {
 				n.fail(fmt.Errorf("runtime: start %s%s: %w", path, c.Name, err))
 			}
 		}
-	}, n.common()...)
+	}, n.common(newMailbox(&n.counts.others))...)
 }
 
 func (n *Node) props(parent string, c Child) *actor.Props {
 	switch {
 	case c.Actor != nil:
-		return actor.PropsFromProducer(c.Actor, n.common()...)
+		return actor.PropsFromProducer(c.Actor, n.common(n.counts.last(c.Name))...)
 	case c.Build != nil:
 		return n.role(actors.Addr(n.Member+"/"+parent+c.Name), c.Build)
 	}
@@ -120,9 +121,10 @@ func (n *Node) props(parent string, c Child) *actor.Props {
 }
 
 func (n *Node) role(self actors.Addr, build func() actors.Role) *actor.Props {
+	m := newMailbox(n.counts.of(string(self)))
 	return actor.PropsFromProducer(func() actor.Actor {
-		return &shell{node: n, self: self, build: build}
-	}, n.common()...)
+		return &shell{node: n, self: self, build: build, mailbox: m}
+	}, n.common(m)...)
 }
 
 // HandleFailure brings back an actor that panicked, as Tree says, or ends the node.
@@ -228,8 +230,5 @@ func (n *Node) Alive() []actors.Addr {
 	slices.Sort(all)
 	return all
 }
-
-// Refused counts the messages that their receivers had no use for.
-func (n *Node) Refused() uint64 { return n.refused.Load() }
 
 func stack() string { return string(debug.Stack()) }

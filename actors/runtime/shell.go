@@ -22,10 +22,13 @@ type shell struct {
 	self  actors.Addr
 	build func() actors.Role
 
+	mailbox *mailbox
 	ctx     actor.Context
 	role    actors.Role
-	life    uint64
-	gone    bool // the role called Exit
+	life    uint64 // its number
+	counted life
+	stood   Change // where its leader last stood
+	gone    bool   // the role called Exit
 	rand    *rand.Rand
 	written uint64   // records persisted
 	durable uint64   // of those, on disk
@@ -66,6 +69,7 @@ func (s *shell) Receive(ctx actor.Context) {
 		s.end()
 	case *actor.Stopped:
 		s.node.alive.Delete(s.self)
+		s.counted.end(s.mailbox)
 	case *actor.Terminated: // of a child: protoactor's business
 	case *synced:
 		if m.of == s && !s.gone {
@@ -92,8 +96,9 @@ func (s *shell) start() {
 	_, _ = h.Write([]byte(s.self)) // a hash takes all
 	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
 	s.life = s.node.lives.Add(1)
-	s.node.alive.Store(s.self, s.life)
+	s.node.alive.Store(s.self, s.mailbox)
 	s.role = s.build()
+	s.counted = s.node.counts.begin(s.self, s.role)
 	if r, ok := s.role.(actors.Restorer); ok {
 		restore := func(rec *messages.Record) {
 			s.observe(actors.Event{Kind: actors.Restored, Message: rec})
@@ -133,7 +138,9 @@ func (s *shell) turn(m proto.Message) {
 		}
 	}()
 	s.observe(actors.Event{Kind: actors.Received, Message: m})
+	_, s.counted.again = m.(*messages.Tick)
 	s.role.Receive(s, m)
+	s.noteStand(m)
 }
 
 func (s *shell) observe(e actors.Event) {
@@ -164,10 +171,13 @@ func (s *shell) Now() time.Duration { return time.Since(s.node.began) }
 func (s *shell) Rand() uint64 { return s.rand.Uint64() }
 
 // Refuse counts a message.
-func (s *shell) Refuse(proto.Message) { s.node.refused.Add(1) }
+func (s *shell) Refuse(m proto.Message) { s.node.counts.refuse(s.self, m) }
 
 // Send sends, now or when the barrier allows.
-func (s *shell) Send(to actors.Addr, m proto.Message) { s.do(effect{to: to, m: m}) }
+func (s *shell) Send(to actors.Addr, m proto.Message) {
+	s.node.counts.sent(&s.counted, m)
+	s.do(effect{to: to, m: m})
+}
 
 // Spawn spawns, now or when the barrier allows.
 func (s *shell) Spawn(name string, build func() actors.Role) {
@@ -213,6 +223,7 @@ func (s *shell) perform(e effect) {
 // Exit stops the actor after this turn.
 func (s *shell) Exit() {
 	s.observe(actors.Event{Kind: actors.Exited})
+	s.counted.exits(s.role)
 	s.gone = true
 	s.ctx.Stop(s.ctx.Self())
 }

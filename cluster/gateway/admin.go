@@ -31,14 +31,14 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		Ballot: n.Leader.Ballot.Proto(), Standing: n.Leader.Standing, Promised: n.Acceptor.Ballot.Proto(),
 
 		SlotIn: n.Replica.SlotIn, SlotOut: n.Replica.SlotOut, Durable: n.Replica.Durable,
-		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.InFlight), Restoring: n.Replica.Restoring,
+		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.Client.Proposals + n.Client.Reads), Restoring: n.Replica.Restoring,
 
 		Accepted: uint64(n.Acceptor.Accepted), Forgotten: n.Acceptor.Forgotten,
 		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: g.options.Store.Size(),
 
-		Commands: n.Replica.Commands, Seen: n.At.Sub(g.began).Nanoseconds(),
-		Latency: g.metrics.latency(),
-		Http:    g.HTTPAddr(), Secure: g.options.TLS != nil,
+		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
+		Latency: g.metrics.latency(), Sync: &admin.Times{Bounds: n.Journal.SyncTimes.Bounds, Counts: n.Journal.SyncTimes.Counts},
+		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
 	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
@@ -49,6 +49,14 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	for _, d := range n.Replica.Recent {
 		r.Recent = append(r.Recent, &admin.DecreeSeen{
 			Slot: d.Slot, Ballot: d.Ballot.Proto(), Kind: d.Kind, Commands: uint64(d.Commands), Bytes: uint64(d.Bytes),
+		})
+	}
+	if since := n.Runtime.Office.Since; !since.IsZero() {
+		r.InOfficeSince = since.UnixMilli()
+	}
+	for _, c := range n.Runtime.Office.Changes {
+		r.Changes = append(r.Changes, &admin.OfficeChange{
+			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
 		})
 	}
 	return r

@@ -76,7 +76,7 @@ var nodeGauges = []struct {
 	{"ballot_round", "The round of the ballot in office, as far as known.", func(s *cluster.Status) float64 { return float64(s.Replica.Office.Round) }},
 	{"is_leader", "1 if this node's leader is in office.", func(s *cluster.Status) float64 { return oneIf(s.Leader.Standing == "active") }},
 	{"has_leader", "1 if somebody is known to be in office.", func(s *cluster.Status) float64 { return oneIf(s.InOffice != "") }},
-	{"requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s *cluster.Status) float64 { return float64(s.InFlight) }},
+	{"requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s *cluster.Status) float64 { return float64(s.Client.Proposals + s.Client.Reads) }},
 	{"journal_bytes", "Size of the journal on disk.", func(s *cluster.Status) float64 { return float64(s.Journal.DiskBytes) }},
 	{"journal_syncs", "Syncs of the journal since the start.", func(s *cluster.Status) float64 { return float64(s.Journal.Syncs) }},
 }

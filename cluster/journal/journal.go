@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -67,6 +68,9 @@ type Stats struct {
 	OldestWaiting time.Time     // when the oldest of them was appended; zero if there is none
 	LastSync      time.Duration // how long the last write and fsync took
 	LastDurable   time.Time     // when it ended; zero if there was none since Open
+
+	SyncTimes  measure.Distribution // seconds of each write and fsync, since Open
+	BatchSizes measure.Distribution // records that were made durable by each, since Open
 }
 
 const (

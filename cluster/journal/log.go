@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -26,6 +27,8 @@ type Log struct {
 	taken   []item    // what take returned last
 	written time.Time // when the first batch was written that is not settled; zero if all are
 
+	syncTimes, batchSizes *measure.Histogram
+
 	uncut sync.RWMutex // held for reading by Replay, for writing by a cut and by Close
 
 	wake  chan struct{} // holds one token when there may be something to do
@@ -36,7 +39,7 @@ type Log struct {
 	err      error // why phase is failing
 	queue    []item
 	inFlight []item // what the writer has taken and not finished
-	stats    Stats  // but for what store.usage knows
+	stats    Stats  // but for what store.usage and the histograms know
 	closing  sync.Once
 	closed   error // what Close returns
 }
@@ -91,6 +94,8 @@ func (o *Options) open(open func() (store, error)) (*Log, error) {
 		owners: make(owners),
 		wake:   make(chan struct{}, 1),
 		ended:  make(chan struct{}),
+
+		syncTimes: measure.Times(), batchSizes: measure.Sizes(1, 14),
 	}
 	if err := l.load(); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -230,6 +235,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.DiskBytes, s.Segments = bytes, segments
+	s.SyncTimes, s.BatchSizes = l.syncTimes.Show(), l.batchSizes.Show()
 	s.Entries = s.Last + 1 - s.First
 	s.Queued = len(l.inFlight) + len(l.queue)
 	if len(l.inFlight) > 0 {

@@ -97,6 +97,8 @@ func (l *Log) commit(items []item) error {
 		return fmt.Errorf("journal: write batch %d: %w", index, err)
 	}
 	end := time.Now()
+	l.syncTimes.Took(end.Sub(start))
+	l.batchSizes.Observe(uint64(l.encoder.count))
 	l.last, l.chain = index, chain
 	if l.written.IsZero() {
 		l.written = end

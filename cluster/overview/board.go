@@ -128,7 +128,8 @@ func (b *Board) show(now time.Time, targets []string) *Cluster {
 		}
 	}
 	for i := range c.Nodes {
-		if n := &c.Nodes[i]; n.SlotOut > 0 && n.SlotOut < furthest { // a witness executes nothing
+		n := &c.Nodes[i] // those that can be asked know it themselves: they were not asked all at once
+		if !n.Reachable && n.SlotOut > 0 && n.SlotOut < furthest {
 			n.Lag = furthest - n.SlotOut
 		}
 	}
@@ -203,7 +204,7 @@ func (b *Board) node(target string) Node {
 	}
 	n.Name, n.ID, n.Roles, n.Ready, n.Version, n.PID, n.Restarts = r.Member, r.Id, r.Roles, r.Ready, r.Version, r.Process, r.Restarts
 	n.Ballot, n.Standing, n.Promised, n.Office = ballot(r.Ballot), r.Standing, ballot(r.Promised), r.InOffice
-	n.SlotOut, n.SlotIn, n.Durable, n.Restoring, n.Accepted = r.SlotOut, r.SlotIn, r.Durable, r.Restoring, r.Accepted
+	n.Lag, n.SlotOut, n.SlotIn, n.Durable, n.Restoring, n.Accepted = r.Behind, r.SlotOut, r.SlotIn, r.Durable, r.Restoring, r.Accepted
 	n.Waiting, n.InFlight, n.JournalBytes, n.DatabaseBytes = r.Waiting, r.InFlight, r.JournalBytes, r.DatabaseBytes
 	n.Page = b.page(r)
 	for _, path := range r.Alive {

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/pmmc-go/pmmc/measure"
 )
 
 // How a link dials. A peer that comes back is dialled within reconnectMax and its
@@ -53,7 +55,8 @@ type link struct {
 	queue     []parcel
 	waiting   int // cost of what is in the queue and of what is being sent
 	connected bool
-	away      bool // not connected for longer than is waited for: nothing is queued
+	since     time.Time // when that was last changed
+	away      bool      // not connected for longer than is waited for: nothing is queued
 	patience  *time.Timer
 	said      string // why it could not connect, as logged last
 
@@ -61,12 +64,17 @@ type link struct {
 	bytesIn, bytesOut    atomic.Uint64
 	messagesIn, messages atomic.Uint64
 	dropped, connections atomic.Uint64
+
+	called     atomic.Pointer[time.Time] // when an echo was asked for that has not come
+	roundTrip  atomic.Int64              // the last
+	roundTrips *measure.Histogram
 }
 
 func (t *Transport) newLink(member, address string) (*link, error) {
 	l := &link{
 		t: t, member: member, address: address, ended: make(chan struct{}),
 		filled: make(chan struct{}, 1), woken: make(chan struct{}, 1),
+		since: time.Now(), roundTrips: measure.Times(),
 	}
 	limits := t.options.Limits
 	var err error
@@ -229,7 +237,7 @@ func (l *link) session() (lived bool, err error) {
 	l.arrive()
 	defer l.lose()
 	over := make(chan error, 1)
-	go func() { over <- hearOut(stream) }()
+	go func() { over <- l.hearOut(stream) }()
 	err = l.write(stream, over)
 	cancel()
 	if reason, ok := <-over; ok {
@@ -283,15 +291,6 @@ func (l *link) blocked(epoch string) error {
 	return fmt.Errorf("this node is no member by the peer's configuration, of epoch %s", epoch)
 }
 
-// hearOut waits for the end of a stream on which the peer has nothing to say.
-func hearOut(stream remote.Remoting_ReceiveClient) error {
-	for {
-		if _, err := stream.Recv(); err != nil {
-			return err
-		}
-	}
-}
-
 // write sends what is in the queue until the stream is over, or the link must finish
 // and the queue is empty.
 func (l *link) write(stream remote.Remoting_ReceiveClient, over chan error) error {
@@ -301,7 +300,15 @@ func (l *link) write(stream remote.Remoting_ReceiveClient, over chan error) erro
 	})
 	var batch []parcel
 	var cost int
+	e, err := l.newEcho(stream)
+	if err != nil {
+		return err
+	}
+	defer e.again.Stop()
 	for {
+		if err := e.callIfDue(); err != nil {
+			return err
+		}
 		if batch, cost = l.take(batch); len(batch) > 0 {
 			err := l.writeBatch(stream, p.pack(batch))
 			l.sent(cost)
@@ -313,6 +320,7 @@ func (l *link) write(stream remote.Remoting_ReceiveClient, over chan error) erro
 		}
 		select {
 		case <-l.filled:
+		case <-e.again.C:
 		case err := <-over:
 			close(over)
 			return err

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -11,7 +12,7 @@ import (
 func (l *link) arrive() {
 	l.patience.Stop()
 	l.mu.Lock()
-	l.connected, l.away, l.said = true, false, ""
+	l.connected, l.away, l.said, l.since = true, false, "", time.Now()
 	l.mu.Unlock()
 	l.connections.Add(1)
 	l.t.logger.Info("connected", "peer", l.member, "address", l.address)
@@ -21,7 +22,7 @@ func (l *link) arrive() {
 func (l *link) lose() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.connected = false
+	l.connected, l.since = false, time.Now()
 	l.patience.Reset(l.t.options.Limits.Patience)
 }
 
@@ -51,10 +52,11 @@ func (l *link) stats() PeerStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return PeerStats{
-		Address: l.address, Connected: l.connected, Heard: int(l.heard.Load()), Connections: l.connections.Load(),
+		Address: l.address, Connected: l.connected, Since: l.since, Heard: int(l.heard.Load()), Connections: l.connections.Load(),
 		MessagesIn: l.messagesIn.Load(), MessagesOut: l.messages.Load(),
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
 		Outstanding: l.waiting, Dropped: l.dropped.Load(),
+		RoundTrip: time.Duration(l.roundTrip.Load()), RoundTrips: l.roundTrips.Show(),
 	}
 }
 

@@ -313,12 +313,12 @@ func TestTrap3_ServerMustBeTheMember(t *testing.T) {
 	peers := addresses(t, "alpha", "beta")
 	startNode(t, "beta", peers, func(o *Options) { o.TLS = ca.TLS("gamma") })
 	alpha := startNode(t, "alpha", peers, func(o *Options) { o.TLS = ca.TLS("alpha"); o.Limits.Introduction = 1e8 })
-	eventually(t, "said", func() bool { return alpha.log.count("not connected") > 0 })
+	// Where the machine is slow, the first tries may be given up before they come to it.
+	eventually(t, "the log tells whose certificate it was", func() bool {
+		return alpha.log.count("not connected") > 0 && alpha.log.count("gamma") > 0
+	})
 	if alpha.Stats().Peers["beta"].Connected {
 		t.Error("connected to gamma at beta's address")
-	}
-	if alpha.log.count("gamma") == 0 {
-		t.Errorf("the log does not tell whose certificate it was:\n%s", alpha.log)
 	}
 }
 

@@ -110,6 +110,12 @@ func (t *Transport) listen(stream remote.Remoting_ReceiveServer, l *link, g *gua
 			g.refuse(RefusedIntroduction, "why", "no longer a member")
 			return status.Error(codes.PermissionDenied, "transport: no longer a member")
 		}
+		if m.GetConnectRequest() != nil {
+			if err := stream.Send(t.welcome()); err != nil {
+				return err
+			}
+			continue
+		}
 		batch, ok := m.MessageType.(*remote.RemoteMessage_MessageBatch)
 		if !ok {
 			g.refuse(RefusedGarbled, "why", "neither a batch nor the first")
@@ -158,9 +164,17 @@ func (t *Transport) introduced(stream remote.Remoting_ReceiveServer, who *remote
 		return nil, status.Errorf(codes.Unavailable, "transport: the member at %s has no name yet; it is given that of %q", address, who.GetSystemId())
 	}
 	arrival.introduce(l.member)
-	return l, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{
+	if err := stream.SetHeader(echoes); err != nil {
+		return nil, err
+	}
+	return l, stream.Send(t.welcome())
+}
+
+// welcome is what a peer hears when it introduces itself, and when it does so again.
+func (t *Transport) welcome() *remote.RemoteMessage {
+	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{
 		ConnectResponse: &remote.ConnectResponse{MemberId: t.system.ID},
-	}})
+	}}
 }
 
 // sameCluster refuses a peer of another cluster, and tells it which one this is.

@@ -8,11 +8,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/eventstream"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+
+	"github.com/pmmc-go/pmmc/measure"
 )
 
 // Transport carries messages between the actors of this node and of its peers.
@@ -53,13 +56,17 @@ type Stats struct {
 // PeerStats is what a Transport has seen of one peer.
 type PeerStats struct {
 	Address                 string
-	Connected               bool   // this node's stream to the peer is open
-	Heard                   int    // streams that the peer has open to this node
-	Connections             uint64 // how often this node connected
+	Connected               bool      // this node's stream to the peer is open
+	Since                   time.Time // when that was last changed
+	Heard                   int       // streams that the peer has open to this node
+	Connections             uint64    // how often this node connected
 	MessagesIn, MessagesOut uint64
 	BytesIn, BytesOut       uint64 // of messages
 	Outstanding             int    // bytes that wait to be sent
 	Dropped                 uint64 // messages
+
+	RoundTrip  time.Duration        // the last that was timed, but for the actors; 0 if none was
+	RoundTrips measure.Distribution // seconds of all of them: one a second
 }
 
 // Start listens, and begins to connect to the peers. It must come before the first

@@ -103,6 +103,7 @@ type StatusResponse struct {
 	Secure        bool                    `protobuf:"varint,71,opt,name=secure,proto3" json:"secure,omitempty"`                                      // … over TLS
 	Changes       []*OfficeChange         `protobuf:"bytes,72,rep,name=changes,proto3" json:"changes,omitempty"`                                     // the last ones that it saw, oldest first
 	InOfficeSince int64                   `protobuf:"varint,73,opt,name=in_office_since,json=inOfficeSince,proto3" json:"in_office_since,omitempty"` // in milliseconds since 1970, by its clock; 0 if nobody ever was
+	Behind        uint64                  `protobuf:"varint,74,opt,name=behind,proto3" json:"behind,omitempty"`                                      // slots that another replica executed and its own has not, as far as it knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -368,6 +369,13 @@ func (x *StatusResponse) GetInOfficeSince() int64 {
 	return 0
 }
 
+func (x *StatusResponse) GetBehind() uint64 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
 // DecreeSeen is a decree without what it says: keys and values are not for everybody
 // who may look at a node.
 type DecreeSeen struct {
@@ -582,7 +590,7 @@ var File_messages_admin_admin_proto protoreflect.FileDescriptor
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\x8a\b\n" +
+	"\rStatusRequest\"\xa2\b\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -616,7 +624,8 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\x04http\x18F \x01(\tR\x04http\x12\x16\n" +
 	"\x06secure\x18G \x01(\bR\x06secure\x12/\n" +
 	"\achanges\x18H \x03(\v2\x15.pmmc.v1.OfficeChangeR\achanges\x12&\n" +
-	"\x0fin_office_since\x18I \x01(\x03R\rinOfficeSince\"\x8f\x01\n" +
+	"\x0fin_office_since\x18I \x01(\x03R\rinOfficeSince\x12\x16\n" +
+	"\x06behind\x18J \x01(\x04R\x06behind\"\x8f\x01\n" +
 	"\n" +
 	"DecreeSeen\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\x04R\x04slot\x12'\n" +

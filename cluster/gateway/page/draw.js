@@ -62,7 +62,7 @@ export function ago(ms) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
-const span = 3 * 60 * 1000; // of a chart, in milliseconds
+const longest = 3 * 60 * 1000, shortest = 30 * 1000; // what a chart spans, in milliseconds
 const wide = 320, high = 110, left = 44, top = 6, bottom = 16;
 
 // Chart draws lines over the last minutes. A line has a name, a colour and points, of
@@ -83,7 +83,7 @@ export class Chart {
     if (!this.lines.has(name)) this.lines.set(name, { colour, points: [] });
     const points = this.lines.get(name).points;
     points.push([at, value]);
-    while (points.length > 1 && points[0][0] < at - span - 2000) points.shift();
+    while (points.length > 1 && points[0][0] < at - longest - 2000) points.shift();
   }
 
   // gap ends lines where nothing was seen for a while.
@@ -93,8 +93,12 @@ export class Chart {
 
   draw(at, ...now) {
     this.now.replaceChildren(...now);
-    let most = 0;
-    for (const { points } of this.lines.values()) for (const [, v] of points) most = Math.max(most, v ?? 0);
+    let most = 0, first = at;
+    for (const { points } of this.lines.values()) {
+      first = Math.min(first, points[0][0]);
+      for (const [, v] of points) most = Math.max(most, v ?? 0);
+    }
+    const span = Math.min(longest, Math.max(shortest, at - first));
     const limit = nice(most);
     const width = Math.max(200, this.svg.clientWidth || wide);
     this.svg.setAttribute('viewBox', `0 0 ${width} ${high}`);
@@ -104,10 +108,10 @@ export class Chart {
     for (const part of [0, 0.5, 1]) {
       const level = y(limit * part);
       parts.push(s('line', { class: 'grid', x1: left, x2: width, y1: level, y2: level }));
-      parts.push(s('text', { x: left - 7, y: level + 4, 'text-anchor': 'end' }, this.show(limit * part)));
+      parts.push(s('text', { x: left - 7, y: level + 4, 'text-anchor': 'end' }, part ? this.show(limit * part) : '0'));
     }
-    for (const minutes of [3, 2, 1]) {
-      parts.push(s('text', { x: x(at - minutes * 60000), y: high - 2, 'text-anchor': minutes === 3 ? 'start' : 'middle' }, `−${minutes} min`));
+    for (const part of [1, 0.5]) {
+      parts.push(s('text', { x: x(at - span * part), y: high - 2, 'text-anchor': part === 1 ? 'start' : 'middle' }, `−${Math.round(span * part / 1000)} s`));
     }
     parts.push(s('text', { x: width, y: high - 2, 'text-anchor': 'end' }, 'now'));
     for (const { colour, points } of this.lines.values()) parts.push(...curve(colour, points.filter(([t]) => t >= at - span), x, y, this.lines.size));

@@ -195,7 +195,7 @@ function drawCharts(c) {
 let newest = 0; // slot that is drawn
 function drawDecrees(c) {
   const before = newest;
-  if (!renew($('decrees'), c.decrees, () => c.decrees.map((d) => h('tr', { class: `kind-${d.kind}${before && d.slot > before ? ' fresh' : ''}` },
+  if (!renew($('decrees'), c.decrees, () => c.decrees.map((d) => h('tr', { class: `kind-${d.kind}${before && d.slot > before && c.decrees[0].slot - before < 8 ? ' fresh' : ''}` },
     h('td', { class: 'n' }, number(d.slot)), h('td', { class: 'n' }, d.ballot), h('td', {}, d.kind),
     h('td', { class: 'n' }, number(d.commands)), h('td', { class: 'n' }, number(d.bytes)))))) return;
   newest = c.decrees[0]?.slot ?? 0;

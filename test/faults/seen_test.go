@@ -1,0 +1,66 @@
+package faults
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster/clustertest"
+)
+
+// TestANodeShowsWhatItDid kills a leader under load: what the others count of that is
+// what happened.
+func TestANodeShowsWhatItDid(t *testing.T) {
+	c := watched(t, 3, clustertest.Options{Disk: true})
+	first := c.Leader()
+	acked, stop := load(t, c, 8)
+	c.Eventually("loaded", moreThan(acked, 200))
+	one := first.Status()
+	if o := one.Runtime.Office; o.Elected == 0 || len(o.Changes) == 0 || o.Since.IsZero() || time.Since(o.Since) < 0 {
+		t.Errorf("in office, and does not show since when: %+v", o)
+	}
+	if last := lastChange(one.Runtime); last.Standing != "active" || last.Why != actors.WhySilence || last.InOffice != one.Leader.InOffice {
+		t.Errorf("it shows that it is in office by %+v", last)
+	}
+	commanders, scouts := one.Runtime.Kinds["commander"], one.Runtime.Kinds["scout"]
+	if scouts.Lives[runtime.Succeeded].Count() == 0 || commanders.Lives[runtime.Succeeded].Count() == 0 || commanders.Started < commanders.Lives[runtime.Succeeded].Count() {
+		t.Errorf("in office without a scout or commander: %+v, %+v", scouts, commanders)
+	}
+	for what, n := range map[string]uint64{
+		"proposed": one.Client.Proposed, "decrees": one.State.Commands.Count(), "of bytes": one.State.Bytes.Count(),
+		"applied": one.State.Applied.Count(), "syncs": one.Journal.SyncTimes.Count(), "records in syncs": uint64(one.Journal.BatchSizes.Sum),
+		"waits for acceptors": one.Runtime.Kinds["acceptor"].Waits.Count(), "handled by replicas": one.Runtime.Kinds["replica"].Handled,
+	} {
+		if n == 0 {
+			t.Errorf("%s: none is counted", what)
+		}
+	}
+	c.Eventually("round trips are timed", func() error {
+		for peer, p := range first.Status().Transport.Peers {
+			if p.RoundTrips.Count() == 0 || p.RoundTrip <= 0 || p.Since.IsZero() {
+				return fmt.Errorf("none to %s", peer)
+			}
+		}
+		return nil
+	})
+
+	first.Kill()
+	next := c.Leader()
+	before := acked.Load()
+	c.Eventually("at work under the next one", moreThan(acked, before+100))
+	stop()
+	for _, n := range c.Running() {
+		s := n.Status()
+		last, elected := lastChange(s.Runtime), s.Runtime.Office.Elected
+		if elected < 2 || s.Leader.InOffice.Leader != next.Status().ID || last.InOffice != s.Leader.InOffice {
+			t.Errorf("%s: %d were elected, the last by %+v", n.Name, elected, last)
+		}
+		if want := map[bool]actors.Reason{true: actors.WhySilence, false: actors.WhyElected}[n == next]; last.Why != want {
+			t.Errorf("%s: the next one is in office because of %q, want %q", n.Name, last.Why, want)
+		}
+	}
+}
+
+func lastChange(s runtime.Stats) runtime.Change { return s.Office.Changes[len(s.Office.Changes)-1] }
