@@ -26,7 +26,7 @@ const (
 	pagePause = 500 * time.Millisecond
 	// askPatience is how long another node may take to show itself: with a pause before
 	// it, a node that hangs is shown as such within 2 s.
-	askPatience = time.Second
+	askPatience = 750 * time.Millisecond
 	// maxViewers is how many watch the page of one node.
 	maxViewers = 64
 	// viewerPatience is how long a viewer may take to take what is shown.

@@ -47,8 +47,8 @@ export function bytes(n) {
 }
 
 export function millis(ms) {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
-  return `${ms >= 100 ? ms.toFixed(0) : ms >= 10 ? ms.toFixed(1) : ms.toFixed(2)} ms`;
+  if (ms >= 1000) return `${Number((ms / 1000).toPrecision(2))} s`;
+  return `${Number(ms.toPrecision(ms >= 100 ? 3 : 2))} ms`;
 }
 
 export const clock = (at) => new Date(at).toLocaleTimeString('en-GB');
@@ -66,10 +66,12 @@ const longest = 3 * 60 * 1000, shortest = 30 * 1000; // what a chart spans, in m
 const wide = 320, high = 110, left = 44, top = 6, bottom = 16;
 
 // Chart draws lines over the last minutes. A line has a name, a colour and points, of
-// which those without a value are gaps.
+// which those without a value are gaps. Where values may differ a thousandfold, its scale
+// is logarithmic.
 export class Chart {
-  constructor(title, show) {
+  constructor(title, show, logarithmic = false) {
     this.show = show;
+    this.scale = logarithmic ? decades : even;
     this.lines = new Map();
     this.now = h('p', { class: 'now' });
     this.legend = h('p', { class: 'legend' });
@@ -99,16 +101,15 @@ export class Chart {
       for (const [, v] of points) most = Math.max(most, v ?? 0);
     }
     const span = Math.min(longest, Math.max(shortest, at - first));
-    const limit = nice(most);
+    const { place, levels } = this.scale(most);
     const width = Math.max(200, this.svg.clientWidth || wide);
     this.svg.setAttribute('viewBox', `0 0 ${width} ${high}`);
     const x = (t) => left + (width - left) * (1 - (at - t) / span);
-    const y = (v) => top + (high - top - bottom) * (1 - v / limit);
+    const y = (v) => top + (high - top - bottom) * (1 - place(v));
     const parts = [];
-    for (const part of [0, 0.5, 1]) {
-      const level = y(limit * part);
-      parts.push(s('line', { class: 'grid', x1: left, x2: width, y1: level, y2: level }));
-      parts.push(s('text', { x: left - 7, y: level + 4, 'text-anchor': 'end' }, part ? this.show(limit * part) : '0'));
+    for (const level of levels) {
+      parts.push(s('line', { class: 'grid', x1: left, x2: width, y1: y(level), y2: y(level) }));
+      parts.push(s('text', { x: left - 7, y: y(level) + 4, 'text-anchor': 'end' }, level ? this.show(level) : '0'));
     }
     for (const part of [1, 0.5]) {
       parts.push(s('text', { x: x(at - span * part), y: high - 2, 'text-anchor': part === 1 ? 'start' : 'middle' }, `−${Math.round(span * part / 1000)} s`));
@@ -130,9 +131,9 @@ function curve(colour, points, x, y, lines) {
     else pieces.at(-1).push([x(t).toFixed(1), y(v).toFixed(1)]);
   }
   const paths = [];
-  for (const piece of pieces.filter((p) => p.length > 1)) {
-    const d = `M${piece.map((p) => p.join(' ')).join('L')}`;
-    if (lines === 1) {
+  for (const piece of pieces.filter((p) => p.length)) {
+    const d = `M${piece.map((p) => p.join(' ')).join('L')}${piece.length === 1 ? 'h.01' : ''}`;
+    if (lines === 1 && piece.length > 1) {
       const ground = y(0).toFixed(1);
       paths.push(s('path', { class: `area ${colour.replace('c', 'f')}`, d: `${d}L${piece.at(-1)[0]} ${ground}L${piece[0][0]} ${ground}Z` }));
     }
@@ -141,10 +142,16 @@ function curve(colour, points, x, y, lines) {
   return paths;
 }
 
-// nice is a round number that is not smaller.
-function nice(n) {
-  if (n <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(n));
-  for (const step of [1, 2, 4, 5, 10]) if (n <= step * power) return step * power;
-  return 10 * power;
+// even is a scale from nothing to a round number that is not smaller than the most.
+function even(most) {
+  const power = 10 ** Math.floor(Math.log10(most || 1));
+  const limit = power * [1, 2, 4, 5, 10].find((step) => most <= step * power);
+  return { place: (v) => v / limit, levels: [0, limit / 2, limit] };
+}
+
+// decades is a scale of powers of ten, from a tenth on.
+function decades(most) {
+  const powers = Math.max(2, Math.ceil(Math.log10(most || 1)) + 1);
+  const levels = Array.from({ length: powers + 1 }, (_, i) => 10 ** (i - 1));
+  return { place: (v) => Math.max(0, (Math.log10(Math.max(v, 0.1)) + 1) / powers), levels };
 }

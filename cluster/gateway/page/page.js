@@ -9,8 +9,8 @@ const again = 1000; // between two tries to connect
 
 const charts = {
   throughput: new Chart('Commands executed a second', short),
-  latency: new Chart('Latency of requests, at all nodes', millis),
-  sync: new Chart('fsync of the journal, 99 of 100', millis),
+  latency: new Chart('Latency of requests, at all nodes', millis, true),
+  sync: new Chart('fsync of the journal, 99 of 100', millis, true),
 };
 $('charts').append(...Object.values(charts).map((c) => c.element));
 
@@ -40,7 +40,7 @@ setInterval(() => { if (Date.now() - heard > silence) lost(); }, 500);
 // lost says that this node says nothing, and where there are others.
 function lost() {
   const from = picture?.from ?? 'the node';
-  const others = (picture?.nodes ?? []).filter((n) => n.page && n.name !== from);
+  const others = (picture?.nodes ?? []).filter((n) => n.page && n.reachable && n.name !== from);
   document.body.classList.add('stale');
   for (const chart of Object.values(charts)) chart.gap(Date.now());
   renew($('lost'), [from, heard], () => [
