@@ -52,7 +52,8 @@ type Node struct {
 	Version  string   `json:"version"`
 	PID      int64    `json:"pid"`
 	Restarts uint64   `json:"restarts"`
-	Actors   []string `json:"actors"` // paths, without commanders and scouts beyond the first few
+	Alive    int      `json:"alive"`  // roles that run
+	Actors   []string `json:"actors"` // their paths, without commanders and scouts beyond the first few
 	Scouts   int      `json:"scouts"`
 	Flying   int      `json:"commanders"`
 
