@@ -44,6 +44,9 @@ type lonely struct {
 	refuses  error             // changes of configuration
 	fails    error             // of all calls
 	panics   bool
+
+	show  func() []byte                                 // to other members
+	asked func(context.Context, string) ([]byte, error) // another member
 }
 
 // begin is the part that Propose and Barrier share.
@@ -159,12 +162,24 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	return nil
 }
 
-// Present does nothing: nobody asks a lonely node.
-func (n *lonely) Present(func() []byte) {}
+// Present keeps what would be shown to others.
+func (n *lonely) Present(show func() []byte) { n.change(func() { n.show = show }) }
 
-// Ask has no answer.
-func (n *lonely) Ask(context.Context, string) ([]byte, error) {
-	return nil, errors.New("cluster: no connection")
+func (n *lonely) presented() func() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.show
+}
+
+// Ask has no answer, unless a test has.
+func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {
+	n.mu.Lock()
+	asked := n.asked
+	n.mu.Unlock()
+	if asked == nil {
+		return nil, errors.New("cluster: no connection")
+	}
+	return asked(ctx, member)
 }
 
 // change changes the node while it is in use.

@@ -139,9 +139,13 @@ func TestTopOnATerminal(t *testing.T) {
 	if text := out.String(); !strings.Contains(text, enter) || !strings.HasSuffix(text, leave) {
 		t.Errorf("the terminal is not left as it was: %q", text[max(0, len(text)-80):])
 	}
+	topPrinted(t, s, leader)
+}
 
+// topPrinted shows what is printed once, into a pipe, without a node and then without any.
+func topPrinted(t *testing.T, s *sample, killed string) {
 	printed, stderr, code := pmmc(t, "top", s.endpoints()) // into a pipe
-	if code != exitDone || strings.Contains(printed, "\x1b") || strings.Count(printed, "\n") < 10 || !strings.Contains(printed, leader+" cannot be reached") {
+	if code != exitDone || strings.Contains(printed, "\x1b") || strings.Count(printed, "\n") < 10 || !strings.Contains(printed, killed+" cannot be reached") {
 		t.Errorf("printed once: code %d\n%s%s", code, printed, stderr)
 	}
 	for _, p := range s.nodes {
