@@ -21,7 +21,7 @@ COUNT ?= 1
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/pmmc
@@ -31,10 +31,18 @@ build: ## Build bin/pmmc
 run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
 	@cmd/pmmc/run.sh --log-level warn
 
-# Pages are tested in a browser.
+# Pages are tested in a browser, which a script drives.
 .PHONY: browser
-browser:
+browser: test/page/node_modules
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+test/page/node_modules: test/page/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm; }
+	cd test/page && npm ci --no-audit --no-fund --loglevel error && touch node_modules
+
+.PHONY: screenshots
+screenshots: browser ## Take the README's pictures of the page, into docs
+	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
 .PHONY: test
 test: check browser iproute ## Run all checks and all tests, with the race detector

@@ -59,8 +59,9 @@ type Replica struct {
 	unsaved    bool   // the state has not the epochs
 	toldEpochs toldEpochs
 
-	lag   lag
-	reads reads
+	lag    lag
+	reads  reads
+	recent recent
 }
 
 // proposal is what this replica proposed for a slot.
@@ -356,7 +357,9 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	var parting []farewell
 	var toRun []*messages.Answer
 	var operations [][]byte
-	for _, c := range decreeOf(v.Decree).Commands {
+	decree := decreeOf(v.Decree)
+	r.recent.note(v, decree)
+	for _, c := range decree.Commands {
 		// Fig. 1 l. 10: sessions remember, where the figure searches all decisions
 		known, answer := r.sessions.look(c)
 		if known == fresh {

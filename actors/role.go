@@ -94,6 +94,9 @@ func ClientAddr(member string) Addr { return Addr(member + "/client") }
 // StewardAddr is the address at which a member's node hears what it has to run.
 func StewardAddr(member string) Addr { return Addr(member + "/steward") }
 
+// HeraldAddr is the address at which a member's node is asked how it is.
+func HeraldAddr(member string) Addr { return Addr(member + "/herald") }
+
 // AcceptorAddr is the address of a member's acceptor in an epoch.
 func AcceptorAddr(member string, epoch uint64) Addr {
 	return Addr(member + "/" + EpochPath(epoch) + "/acceptor")

@@ -40,6 +40,7 @@ type Node struct {
 	transport *transport.Transport
 	tree      *runtime.Node
 	client    *client
+	herald    *herald
 	counts    *stateCounts
 	disk      diskWatch
 
@@ -65,6 +66,7 @@ func Start(o Options) (*Node, error) {
 		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
 		names: make(map[string]string), counts: newStateCounts(),
 	}
+	n.herald = newHerald(n)
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeStorage())
 	}
@@ -163,6 +165,7 @@ func (n *Node) openNetwork() (err error) {
 	}
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
+		runtime.Child{Name: "herald", Actor: func() actor.Actor { return heraldActor{n.herald} }},
 		runtime.Child{Name: "steward", Actor: func() actor.Actor { return door }},
 	)
 	return nil

@@ -13,16 +13,18 @@ import (
 // also where there is no majority.
 type adminServer struct {
 	admin.UnimplementedAdminServer
-	cluster  string // its name
-	status   func() cluster.Status
-	database func() int64 // bytes on disk
+	g *Gateway
 }
 
 // Status shows the node.
 func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.StatusResponse, error) {
-	n := s.status()
+	return s.g.describe(s.g.options.Node.Status()), nil
+}
+
+// describe says for operators what a node showed of itself.
+func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	r := &admin.StatusResponse{
-		Cluster: s.cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
+		Cluster: g.options.Cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
 		Configuration: n.Configuration.Proto(),
 
@@ -32,14 +34,34 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.Client.Proposals + n.Client.Reads), Restoring: n.Replica.Restoring,
 
 		Accepted: uint64(n.Acceptor.Accepted), Forgotten: n.Acceptor.Forgotten,
-		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: s.database(),
+		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: g.options.Store.Size(),
 
 		DiskWaits: n.Disk.Waits.Milliseconds(), DiskFree: n.Disk.Free, DiskShort: n.Disk.Short,
+
+		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
+		Latency: g.metrics.latency(), Sync: &admin.Times{Bounds: n.Journal.SyncTimes.Bounds, Counts: n.Journal.SyncTimes.Counts},
+		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
 	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
 	}
-	return r, nil
+	for _, a := range n.Actors {
+		r.Alive = append(r.Alive, a.Path())
+	}
+	for _, d := range n.Replica.Recent {
+		r.Recent = append(r.Recent, &admin.DecreeSeen{
+			Slot: d.Slot, Ballot: d.Ballot.Proto(), Kind: d.Kind, Commands: uint64(d.Commands), Bytes: uint64(d.Bytes),
+		})
+	}
+	if since := n.Runtime.Office.Since; !since.IsZero() {
+		r.InOfficeSince = since.UnixMilli()
+	}
+	for _, c := range n.Runtime.Office.Changes {
+		r.Changes = append(r.Changes, &admin.OfficeChange{
+			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
+		})
+	}
+	return r
 }
 
 // programVersion is the version of the module that was built.

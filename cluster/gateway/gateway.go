@@ -69,6 +69,8 @@ type Gateway struct {
 	grpc      *grpc.Server
 	http      *http.Server // nil if nobody asked for it
 	json      *jsonGateway // beside it
+	page      *page        // and beside that
+	began     time.Time
 	health    *health.Server
 	metrics   *metrics
 	methods   map[string]bool // that are registered
@@ -111,7 +113,7 @@ func Start(o Options) (*Gateway, error) {
 		o.Clock = steady{time.Now()}
 	}
 	g := &Gateway{
-		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(),
+		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(), began: time.Now(),
 		requests: newPlaces(o.Limits.InFlight), looks: newPlaces(maxLooks),
 		streams: map[string]*places{
 			pb.Watch_Watch_FullMethodName:          newPlaces(o.Limits.WatchStreams),
@@ -136,6 +138,8 @@ func Start(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.serveGRPC()
+	o.Node.Present(g.present)
+	g.page = newPage(g)
 	if g.web != nil {
 		g.serveHTTP()
 	}
@@ -191,7 +195,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterLeaseServer(g.grpc, &leaseServer{g: g})
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
-	admin.RegisterAdminServer(g.grpc, &adminServer{cluster: o.Cluster, status: o.Node.Status, database: o.Store.Size})
+	admin.RegisterAdminServer(g.grpc, &adminServer{g: g})
 	g.methods = make(map[string]bool)
 	for service, info := range g.grpc.GetServiceInfo() {
 		for _, m := range info.Methods {

@@ -44,6 +44,9 @@ type lonely struct {
 	refuses  error             // changes of configuration
 	fails    error             // of all calls
 	panics   bool
+
+	show  func() []byte                                 // to other members
+	asked func(context.Context, string) ([]byte, error) // another member
 }
 
 // begin is the part that Propose and Barrier share.
@@ -157,6 +160,26 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	}
 	n.leader = to == 1
 	return nil
+}
+
+// Present keeps what would be shown to others.
+func (n *lonely) Present(show func() []byte) { n.change(func() { n.show = show }) }
+
+func (n *lonely) presented() func() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.show
+}
+
+// Ask has no answer, unless a test has.
+func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {
+	n.mu.Lock()
+	asked := n.asked
+	n.mu.Unlock()
+	if asked == nil {
+		return nil, errors.New("cluster: no connection")
+	}
+	return asked(ctx, member)
 }
 
 // change changes the node while it is in use.

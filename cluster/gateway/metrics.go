@@ -6,11 +6,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
 // metrics are a gateway's own, in a registry of their own: a process may hold many.
@@ -146,6 +148,31 @@ func (m *metrics) of(o outcome) *series {
 	defer m.mu.Unlock()
 	m.known[o] = s
 	return s
+}
+
+// latency is how long clients' requests for keys took so far.
+func (m *metrics) latency() *admin.Times {
+	sum := &admin.Times{}
+	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
+		var shown dto.Metric
+		if err := m.seconds.WithLabelValues(method).(prometheus.Histogram).Write(&shown); err != nil {
+			continue // it has no error
+		}
+		buckets := shown.Histogram.GetBucket()
+		if sum.Counts == nil {
+			sum.Counts = make([]uint64, len(buckets)+1)
+			for _, b := range buckets {
+				sum.Bounds = append(sum.Bounds, b.GetUpperBound())
+			}
+		}
+		below := uint64(0) // Prometheus counts all up to a bound
+		for i, b := range buckets {
+			sum.Counts[i] += b.GetCumulativeCount() - below
+			below = b.GetCumulativeCount()
+		}
+		sum.Counts[len(buckets)] += shown.Histogram.GetSampleCount() - below
+	}
+	return sum
 }
 
 // actorsAndPeers counts the actors that came back after a panic, and the messages that a

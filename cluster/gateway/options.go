@@ -26,6 +26,8 @@ type Node interface {
 	LatestConfiguration(ctx context.Context) (actors.Configuration, error)
 	Reconfigure(ctx context.Context, change cluster.Change) (actors.Configuration, error)
 	MoveLeader(ctx context.Context, to uint32) error
+	Present(show func() []byte)
+	Ask(ctx context.Context, member string) ([]byte, error)
 	Leaving() <-chan struct{}
 	Done() <-chan struct{}
 }
@@ -33,7 +35,7 @@ type Node interface {
 // Options are a gateway's. Client, Node and Store are required.
 type Options struct {
 	Client  string       // address for clients, host:port
-	HTTP    string       // address for health, metrics and JSON; none if empty
+	HTTP    string       // address for health, metrics, JSON and the page; none if empty
 	TLS     certs.Source // of both, asked at each handshake; nil is plaintext
 	PeerTLS bool         // members reach each other over TLS; it shows in their URLs
 	Node    Node

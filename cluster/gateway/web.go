@@ -28,7 +28,8 @@ const (
 	maxScrapes = 8
 )
 
-// serveHTTP serves health, metrics, the version and JSON, as etcd does, and profiles.
+// serveHTTP serves health, metrics, the version and JSON, as etcd does, profiles, and a
+// page.
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
@@ -38,6 +39,7 @@ func (g *Gateway) serveHTTP() {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	profiles(mux)
 	mux.Handle("/v3/", g.json.handler())
+	g.page.handle(mux)
 	g.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -47,6 +49,7 @@ func (g *Gateway) serveHTTP() {
 		web = certs.Listen(web, g.webTLS)
 	}
 	g.running.Go(g.json.serve)
+	g.running.Go(g.page.run)
 	g.running.Go(func() {
 		if err := g.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
 			g.log.Error("health and metrics are not served any more", "error", err)
