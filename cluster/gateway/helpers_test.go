@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ type lonely struct {
 	fails    error             // of all calls
 	panics   bool
 
-	show  func() []byte                                 // to other members
+	show  atomic.Pointer[func() []byte]                 // to other members
 	asked func(context.Context, string) ([]byte, error) // another member
 }
 
@@ -162,14 +163,10 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	return nil
 }
 
-// Present keeps what would be shown to others.
-func (n *lonely) Present(show func() []byte) { n.change(func() { n.show = show }) }
+// Present keeps what would be shown to others. Some tests hold the lock meanwhile.
+func (n *lonely) Present(show func() []byte) { n.show.Store(&show) }
 
-func (n *lonely) presented() func() []byte {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.show
-}
+func (n *lonely) presented() func() []byte { return *n.show.Load() }
 
 // Ask has no answer, unless a test has.
 func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {
