@@ -31,7 +31,8 @@ node "alpha" {
   # The folder in which this node keeps all that it must not forget. It belongs to
   # this member alone. Unless it is given it is "data/" and the node's name. Change
   # it to put the data on a disk that completes an fsync fast: a write by a client
-  # takes at least as long.
+  # takes at least as long. Nobody but the user who runs the node may enter it: it is
+  # closed to others, and refused if it is somebody else's.
   data_dir = "data/alpha"
 
   # What is logged, from the most to the least: trace, debug, info, warn, error,
@@ -102,7 +103,8 @@ member "gamma" {
   client = "127.0.0.1:2399"
 }
 
-# Certificates, as paths of PEM files that must be there when the node starts.
+# Certificates, as paths of PEM files that must be there when the node starts, and are
+# read again when they change: to renew one takes no restart. `pmmc cert` makes them.
 # Without a block there is plaintext, which is the default.
 #tls {
 #  # Between members, in both directions. All three are needed.

@@ -7,9 +7,10 @@
 //     change nothing: the last good ones stay, and one line says so.
 //  3. TLS 1.3 or nothing.
 //
-// Less formally: a Source is asked for a configuration at each handshake. It looks at the
-// files' ages, sizes and inodes, three system calls beside a handshake's elliptic curves,
-// so nothing runs in between and nothing has to be stopped.
+// Less formally: a Source is asked for a configuration at each handshake. It reads the files,
+// which costs little beside a handshake's elliptic curves, and compares them with what it
+// knows: nothing runs in between, nothing has to be stopped, and no change is too fast to
+// be seen in a file's age.
 package certs
 
 import (
@@ -38,13 +39,41 @@ type Files struct {
 
 // Read reads the files once.
 func (f Files) Read() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	t, err := f.texts()
+	if err != nil {
+		return nil, err
+	}
+	return f.parse(t)
+}
+
+// texts is what is in the files of a party.
+type texts struct{ cert, key, ca string }
+
+func (f Files) texts() (t texts, err error) {
+	for _, one := range []struct {
+		what, path string
+		to         *string
+	}{{"certificate", f.Cert, &t.cert}, {"key", f.Key, &t.key}, {"authority", f.CA, &t.ca}} {
+		if one.path == "" {
+			continue
+		}
+		b, err := os.ReadFile(one.path)
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", one.what, err)
+		}
+		*one.to = string(b)
+	}
+	return t, nil
+}
+
+func (f Files) parse(t texts) (*tls.Config, error) {
+	cert, err := tls.X509KeyPair([]byte(t.cert), []byte(t.key))
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s with key %s: %w", f.Cert, f.Key, err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
 	if f.CA != "" {
-		if c.RootCAs, err = ReadPool(f.CA); err != nil {
+		if c.RootCAs, err = parsePool(f.CA, []byte(t.ca)); err != nil {
 			return nil, err
 		}
 		c.ClientCAs = c.RootCAs
@@ -52,7 +81,15 @@ func (f Files) Read() (*tls.Config, error) {
 	if f.Member == "" {
 		return c, nil
 	}
-	if err := Verify(cert.Leaf, nil, c.RootCAs, f.Member); err != nil {
+	var between []*x509.Certificate
+	for _, der := range cert.Certificate[1:] {
+		one, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s: one of those behind the first: %w", f.Cert, err)
+		}
+		between = append(between, one)
+	}
+	if err := Verify(cert.Leaf, between, c.RootCAs, f.Member); err != nil {
 		return nil, fmt.Errorf("certificate %s is not what other members want to see of %q: %w", f.Cert, f.Member, err)
 	}
 	return c, nil
@@ -64,6 +101,10 @@ func ReadPool(file string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authority: %w", err)
 	}
+	return parsePool(file, pem)
+}
+
+func parsePool(file string, pem []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("authority %s: no certificate in it, want PEM blocks of type CERTIFICATE", file)

@@ -24,13 +24,13 @@ func TestRead(t *testing.T) {
 	_, otherKey, otherCA := testcert.New(t).Files(t.TempDir(), "alpha")
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for want, files := range map[string]Files{
-		missing:                     {missing, key, ca, "alpha"},
-		"with key " + missing:       {cert, missing, ca, "alpha"},
-		"authority: open":           {cert, key, missing, "alpha"},
-		"no certificate in it":      {cert, key, key, "alpha"},
-		"does not match public key": {cert, otherKey, ca, "alpha"},
-		"unknown authority":         {cert, key, otherCA, "alpha"},
-		`want to see of "beta"`:     {cert, key, ca, "beta"},
+		"certificate: open " + missing: {missing, key, ca, "alpha"},
+		"key: open " + missing:         {cert, missing, ca, "alpha"},
+		"authority: open " + missing:   {cert, key, missing, "alpha"},
+		"no certificate in it":         {cert, key, key, "alpha"},
+		"does not match public key":    {cert, otherKey, ca, "alpha"},
+		"unknown authority":            {cert, key, otherCA, "alpha"},
+		`want to see of "beta"`:        {cert, key, ca, "beta"},
 	} {
 		if _, err := files.Read(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
