@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/messages/admin"
@@ -24,7 +26,7 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 // describe says for operators what a node showed of itself.
 func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	r := &admin.StatusResponse{
-		Cluster: g.options.Cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
+		Cluster: g.options.Cluster, Member: g.options.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
 		Configuration: n.Configuration.Proto(),
 
@@ -53,6 +55,10 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	}
 	if since := n.Runtime.Office.Since; !since.IsZero() {
 		r.InOfficeSince = since.UnixMilli()
+	}
+	for _, member := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
+		p := n.Transport.Peers[member]
+		r.Peers = append(r.Peers, &admin.PeerSeen{Member: member, Connected: p.Connected, RoundTrip: p.RoundTrip.Nanoseconds()})
 	}
 	for _, c := range n.Runtime.Office.Changes {
 		r.Changes = append(r.Changes, &admin.OfficeChange{

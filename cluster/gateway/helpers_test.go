@@ -45,6 +45,7 @@ type lonely struct {
 	fails    error             // of all calls
 	panics   bool
 
+	looks int                                           // calls of Status so far
 	show  func() []byte                                 // to other members
 	asked func(context.Context, string) ([]byte, error) // another member
 }
@@ -98,6 +99,7 @@ func (n *lonely) Done() <-chan struct{} { return n.done }
 func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.looks++
 	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
