@@ -71,7 +71,6 @@ type Gateway struct {
 	json      *jsonGateway // beside it
 	health    *health.Server
 	metrics   *metrics
-	methods   map[string]bool // that are registered
 
 	requests chan struct{}            // one for each request under way
 	looks    chan struct{}            // and for each that only looks at the node
@@ -150,7 +149,8 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return &ListenError{g.options.Client, err}
 	}
-	g.clients = newListener(clients, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
+	g.clients = newListener(clients, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.clients.received, g.clients.sent = &g.metrics.received, &g.metrics.sent
 	if g.options.HTTP == "" {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
-	g.web = newListener(web, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
+	g.web = newListener(web, g.options.Limits.Connections, &g.metrics.refusedConnections)
 	return nil
 }
 
@@ -189,12 +189,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
 	admin.RegisterAdminServer(g.grpc, &adminServer{cluster: o.Cluster, status: o.Node.Status, database: o.Store.Size})
-	g.methods = make(map[string]bool)
-	for service, info := range g.grpc.GetServiceInfo() {
-		for _, m := range info.Methods {
-			g.methods["/"+service+"/"+m.Name] = true
-		}
-	}
+	g.metrics.rpcs = rpcsOf(g.grpc)
 	g.running.Go(func() {
 		if err := g.grpc.Serve(g.clients); err != nil {
 			g.log.Error("clients are not served any more", "error", err)

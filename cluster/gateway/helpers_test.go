@@ -95,7 +95,7 @@ func (n *lonely) Done() <-chan struct{} { return n.done }
 func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
+	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"epoch-*/acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
 	s.Configuration = n.copied()
