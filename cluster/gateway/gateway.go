@@ -83,6 +83,8 @@ type Gateway struct {
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
 
+	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
+
 	leader leaderWatch
 
 	clients  *listener
@@ -119,6 +121,7 @@ func Start(o Options) (*Gateway, error) {
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
+	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
 	g.quota = newQuota(g)
