@@ -7,7 +7,10 @@ import (
 	"runtime/debug"
 	"slices"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -39,7 +42,7 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: g.options.Store.Size(),
 
 		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
-		Latency: g.metrics.latency(), Sync: &admin.Times{Bounds: n.Journal.SyncTimes.Bounds, Counts: n.Journal.SyncTimes.Counts},
+		Latency: g.metrics.latency(), Sync: times(n.Journal.SyncTimes),
 		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
 	}
 	for _, restarts := range n.Restarts {
@@ -66,6 +69,26 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		})
 	}
 	return r
+}
+
+func times(d measure.Distribution) *admin.Times {
+	return &admin.Times{Bounds: d.Bounds, Counts: d.Counts}
+}
+
+// latency is how long clients' requests for keys took so far.
+func (m *metrics) latency() *admin.Times {
+	all := &admin.Times{}
+	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
+		one := times(m.rpcs[method].seconds.Show())
+		if all.Bounds == nil {
+			all = one
+			continue
+		}
+		for i, n := range one.Counts {
+			all.Counts[i] += n
+		}
+	}
+	return all
 }
 
 // programVersion is the version of the module that was built.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ type lonely struct {
 	panics   bool
 
 	looks int                                           // calls of Status so far
-	show  func() []byte                                 // to other members
+	show  atomic.Pointer[func() []byte]                 // to other members
 	asked func(context.Context, string) ([]byte, error) // another member
 }
 
@@ -100,7 +101,7 @@ func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.looks++
-	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
+	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"epoch-*/acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
 	s.Configuration = n.copied()
@@ -165,13 +166,7 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 }
 
 // Present keeps what would be shown to others.
-func (n *lonely) Present(show func() []byte) { n.change(func() { n.show = show }) }
-
-func (n *lonely) presented() func() []byte {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.show
-}
+func (n *lonely) Present(show func() []byte) { n.show.Store(&show) }
 
 // Ask has no answer, unless a test has.
 func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {

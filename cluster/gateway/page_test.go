@@ -107,7 +107,7 @@ func TestPresent(t *testing.T) {
 	f.put("a", "1")
 	f.gateway.look()
 	r := &admin.StatusResponse{}
-	if err := proto.Unmarshal(f.node.presented()(), r); err != nil {
+	if err := proto.Unmarshal((*f.node.show.Load())(), r); err != nil {
 		t.Fatal(err)
 	}
 	if r.Member != "alpha" || r.SlotOut != 2 || r.Http != f.gateway.HTTPAddr() || len(r.Latency.GetCounts()) == 0 {
