@@ -31,6 +31,11 @@ build: ## Build bin/pmmc
 run: build ## Run the sample cluster: three processes, data under ./data, until Ctrl-C
 	@cmd/pmmc/run.sh --log-level warn
 
+# Alerts and metrics are tested by Prometheus' own tool.
+.PHONY: promtool
+promtool:
+	@command -v promtool >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
+
 # Pages are tested in a browser, which a script drives.
 .PHONY: browser
 browser: test/page/node_modules
@@ -45,7 +50,7 @@ screenshots: browser ## Take the README's pictures of the page, into docs
 	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
 .PHONY: test
-test: check browser iproute ## Run all checks and all tests, with the race detector
+test: check browser iproute promtool ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
 	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
@@ -112,7 +117,7 @@ generate: ## Generate the Go code of messages/**/*.proto, and what documents sho
 	go build -o .bin/ $(PROTOC_GEN_GO)
 	GOBIN=$(CURDIR)/.bin go install $(PROTOC_GEN_GO_GRPC)
 	$(BUF) generate --template .buf.gen.yaml --path messages
-	go test ./docs/figures ./cmd/pmmc ./cluster/gateway -run '^Test(Doc|PaperIsPrinted|RPCs)$$' -count 1 -rewrite
+	go test ./docs/figures ./cmd/pmmc ./cluster/gateway ./test/monitoring -run '^Test(Doc|PaperIsPrinted|RPCs|MetricsDoc)$$' -count 1 -rewrite
 
 .PHONY: clean
 clean: ## Remove what was built, not the data

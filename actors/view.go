@@ -83,6 +83,11 @@ const (
 	WhyGaveUp  Reason = "gave up" // the one in office said so
 )
 
+// Reasons lists them all.
+var Reasons = []Reason{
+	WhySilence, WhyHandover, WhyEpoch, WhyPreempted, WhyNoMajority, WhyDisk, WhyNoProgress, WhyElected, WhyGaveUp,
+}
+
 // Stand is where a leader stands, as far as it matters to others: canvassing is passive.
 type Stand struct {
 	Standing string // passive, scouting or active

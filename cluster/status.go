@@ -16,6 +16,7 @@ type Status struct {
 	Member string
 	ID     uint32
 	Roles  []string // of replica, leader and acceptor
+	Silent []string // of those, the ones that were too busy to show themselves
 	Ready  bool     // the roles of this member run, and its replica, if it has one, knows who is in office
 
 	Configuration actors.Configuration // the latest that the node knows of
@@ -69,16 +70,13 @@ func (n *Node) Status() Status {
 	}
 	runs := false // a role that is no replica
 	if me.Replica {
-		s.Roles = append(s.Roles, "replica")
-		s.Replica, _ = view[actors.ReplicaView](n, actors.ReplicaAddr(me.Name))
+		s.Replica, _ = show[actors.ReplicaView](n, &s, "replica", actors.ReplicaAddr(me.Name))
 	}
 	if me.Leader {
-		s.Roles = append(s.Roles, "leader")
-		s.Leader, runs = view[actors.LeaderView](n, actors.LeaderAddr(me.Name, c.Epoch))
+		s.Leader, runs = show[actors.LeaderView](n, &s, "leader", actors.LeaderAddr(me.Name, c.Epoch))
 	}
 	if me.Acceptor {
-		s.Roles = append(s.Roles, "acceptor")
-		s.Acceptor, runs = view[actors.AcceptorView](n, actors.AcceptorAddr(me.Name, c.Epoch))
+		s.Acceptor, runs = show[actors.AcceptorView](n, &s, "acceptor", actors.AcceptorAddr(me.Name, c.Epoch))
 	}
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
@@ -90,6 +88,16 @@ func (n *Node) Status() Status {
 
 // Alive lists the roles of this node that run, scouts and commanders among them.
 func (n *Node) Alive() []actors.Addr { return n.tree.Alive() }
+
+// show puts a role that the member has into its status.
+func show[V any](n *Node, s *Status, role string, a actors.Addr) (V, bool) {
+	s.Roles = append(s.Roles, role)
+	v, ok := view[V](n, a)
+	if !ok {
+		s.Silent = append(s.Silent, role)
+	}
+	return v, ok
+}
 
 // view asks a role to show itself; one that does not is shown as zero.
 func view[V any](n *Node, a actors.Addr) (V, bool) {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +27,6 @@ type Stats struct {
 
 	P1AsAgain, P2AsAgain uint64 // sent once more to acceptors that had not answered
 	Noops                uint64 // commanders of decrees that change nothing
-	Preempted            uint64 // runs for office and offices that a higher ballot ended
 
 	Office OfficeStats
 }
@@ -79,13 +79,13 @@ type counts struct {
 	refused map[Refusal]uint64
 	lasting map[string]*mailbox // of actors that are no roles, by kind
 	office  OfficeStats
-	lost    uint64 // runs and offices, to higher ballots
 }
 
 func newCounts(began time.Time) *counts {
 	c := &counts{
 		kinds: make(map[string]*kind), others: kind{began: began, waits: measure.Times()},
 		refused: make(map[Refusal]uint64), lasting: make(map[string]*mailbox),
+		office: OfficeStats{Reasons: make(map[actors.Reason]uint64)},
 	}
 	for _, name := range Kinds {
 		c.kinds[name] = &kind{began: began, waits: measure.Times()}
@@ -188,7 +188,7 @@ func (l *life) end(m *mailbox) {
 func (n *Node) Stats() Stats {
 	c := n.counts
 	s := Stats{
-		Began: n.began, Kinds: make(map[string]KindStats, len(c.kinds)), Refused: make(map[Refusal]uint64),
+		Began: n.began, Kinds: make(map[string]KindStats, len(c.kinds)),
 		P1AsAgain: c.p1asAgain.Load(), P2AsAgain: c.p2asAgain.Load(), Noops: c.noops.Load(),
 	}
 	boxes := make(map[string][]*mailbox)
@@ -201,11 +201,8 @@ func (n *Node) Stats() Stats {
 	for name, m := range c.lasting {
 		boxes[name] = append(boxes[name], m)
 	}
-	for what, times := range c.refused {
-		s.Refused[what] = times
-	}
-	s.Preempted, s.Office = c.lost, c.office
-	s.Office.Changes = slices.Clone(c.office.Changes)
+	s.Refused, s.Office = maps.Clone(c.refused), c.office
+	s.Office.Changes, s.Office.Reasons = slices.Clone(c.office.Changes), maps.Clone(c.office.Reasons)
 	c.mu.Unlock()
 	for name, k := range c.kinds {
 		s.Kinds[name] = k.show(boxes[name])

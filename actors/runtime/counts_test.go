@@ -136,7 +136,7 @@ func TestOfficesAreRemembered(t *testing.T) {
 	if len(o.Changes) != ChangesKept || o.Changes[ChangesKept-1].InOffice.Round != 2*ChangesKept+1 {
 		t.Errorf("%d changes, the last %+v", len(o.Changes), o.Changes[len(o.Changes)-1])
 	}
-	if o.Elected != 1+2*ChangesKept || c.lost != 2*ChangesKept {
-		t.Errorf("%d elected, %d preempted", o.Elected, c.lost)
+	if o.Elected != 1+2*ChangesKept || o.Reasons[actors.WhyPreempted] != 2*ChangesKept {
+		t.Errorf("%d elected, for %v", o.Elected, o.Reasons)
 	}
 }

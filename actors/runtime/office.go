@@ -10,9 +10,10 @@ import (
 
 // OfficeStats is what a node saw of who is in office.
 type OfficeStats struct {
-	Changes []Change  // the last ones, at most ChangesKept, oldest first
-	Elected uint64    // how often somebody came into office
-	Since   time.Time // when the one in office, or nobody, came to be that; zero if nobody ever was
+	Changes []Change                 // the last ones, at most ChangesKept, oldest first
+	Elected uint64                   // how often somebody came into office
+	Reasons map[actors.Reason]uint64 // of all changes
+	Since   time.Time                // when the one in office, or nobody, came to be that; zero if nobody ever was
 }
 
 // Change is a change of where the node's leader stands, or of whom it takes to be in
@@ -62,13 +63,11 @@ func (c *counts) changed(now Change) {
 		c.office.Changes = slices.Delete(c.office.Changes, 0, 1)
 	}
 	c.office.Changes = append(c.office.Changes, now)
+	c.office.Reasons[now.Why]++
 	if now.InOffice != before.InOffice {
 		c.office.Since = now.At
 		if now.InOffice != (actors.Ballot{}) {
 			c.office.Elected++
 		}
-	}
-	if now.Why == actors.WhyPreempted {
-		c.lost++
 	}
 }

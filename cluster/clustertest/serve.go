@@ -19,13 +19,16 @@ func (n *Node) serve(machine cluster.StateMachine) {
 		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
 	}
 	o := gateway.Options{
-		Client: n.client, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
+		Client: n.client, HTTP: "127.0.0.1:0", Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
 	}
 	var err error
 	if n.gateway, err = gateway.Start(o); err != nil {
 		t.Fatalf("clustertest: gateway of %s: %v", n.Name, err)
 	}
 }
+
+// HTTP is where the node serves health and metrics, as host:port.
+func (n *Node) HTTP() string { return n.gateway.HTTPAddr() }
 
 // Endpoint is where the node serves etcd clients, as host:port.
 func (n *Node) Endpoint() string { return n.client }

@@ -2,10 +2,15 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -24,7 +29,7 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 // describe says for operators what a node showed of itself.
 func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	r := &admin.StatusResponse{
-		Cluster: g.options.Cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
+		Cluster: g.options.Cluster, Member: g.options.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
 		Configuration: n.Configuration.Proto(),
 
@@ -39,7 +44,7 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		DiskWaits: n.Disk.Waits.Milliseconds(), DiskFree: n.Disk.Free, DiskShort: n.Disk.Short,
 
 		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
-		Latency: g.metrics.latency(), Sync: &admin.Times{Bounds: n.Journal.SyncTimes.Bounds, Counts: n.Journal.SyncTimes.Counts},
+		Latency: g.metrics.latency(), Sync: times(n.Journal.SyncTimes),
 		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
 	}
 	for _, restarts := range n.Restarts {
@@ -56,12 +61,36 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	if since := n.Runtime.Office.Since; !since.IsZero() {
 		r.InOfficeSince = since.UnixMilli()
 	}
+	for _, member := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
+		p := n.Transport.Peers[member]
+		r.Peers = append(r.Peers, &admin.PeerSeen{Member: member, Connected: p.Connected, RoundTrip: p.RoundTrip.Nanoseconds()})
+	}
 	for _, c := range n.Runtime.Office.Changes {
 		r.Changes = append(r.Changes, &admin.OfficeChange{
 			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
 		})
 	}
 	return r
+}
+
+func times(d measure.Distribution) *admin.Times {
+	return &admin.Times{Bounds: d.Bounds, Counts: d.Counts}
+}
+
+// latency is how long clients' requests for keys took so far.
+func (m *metrics) latency() *admin.Times {
+	all := &admin.Times{}
+	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
+		one := times(m.rpcs[method].seconds.Show())
+		if all.Bounds == nil {
+			all = one
+			continue
+		}
+		for i, n := range one.Counts {
+			all.Counts[i] += n
+		}
+	}
+	return all
 }
 
 // programVersion is the version of the module that was built.

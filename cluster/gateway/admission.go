@@ -48,11 +48,10 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 
 // refuse counts a refusal.
 func (g *Gateway) refuse(call *tap.Info, err error) error {
-	method := call.FullMethodName
-	if !g.methods[method] {
-		method = "" // a name that a client made up
+	g.metrics.refused[codeOf(err)].Add(1)
+	if c := g.metrics.rpcs[call.FullMethodName]; c != nil { // others are names that a client made up
+		c.outcome(err)
 	}
-	g.metrics.refusal(method, status.Code(err))
 	return err
 }
 
@@ -80,7 +79,8 @@ func begin(ctx context.Context) (*place, error) {
 
 // unary measures and guards a call that was admitted.
 func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-	defer g.measure(info.FullMethod, time.Now(), &err)
+	c := g.metrics.rpcs[info.FullMethod]
+	defer c.end(c.begin(), &err)
 	p, err := begin(ctx)
 	if err != nil {
 		return nil, err
@@ -97,7 +97,8 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 // stream does the same for streams. Those that would go on for ever end with the
 // gateway, and what others can serve as well ends when the node is leaving.
 func (g *Gateway) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	defer g.measure(info.FullMethod, time.Now(), &err)
+	c := g.metrics.rpcs[info.FullMethod]
+	defer c.end(c.begin(), &err)
 	p, err := begin(ss.Context())
 	if err != nil {
 		return err
@@ -128,10 +129,6 @@ type endingStream struct {
 
 // Context ends before the client wants it, too.
 func (s *endingStream) Context() context.Context { return s.ctx }
-
-func (g *Gateway) measure(method string, began time.Time, err *error) {
-	g.metrics.done(method, *err, began)
-}
 
 // recovered turns a panic of a handler into an error: it must not end the node.
 func (g *Gateway) recovered(method string, err *error) {

@@ -73,7 +73,6 @@ type Gateway struct {
 	began     time.Time
 	health    *health.Server
 	metrics   *metrics
-	methods   map[string]bool // that are registered
 
 	requests *places            // of requests under way …
 	looks    *places            // … of those that only look at the node …
@@ -86,6 +85,8 @@ type Gateway struct {
 
 	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
 	term atomic.Uint64                  // the highest round that was in office
+
+	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
 
 	leader leaderWatch
 
@@ -124,6 +125,7 @@ func Start(o Options) (*Gateway, error) {
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
+	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
 	g.quota = newQuota(g)
@@ -157,7 +159,8 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return &ListenError{g.options.Client, err}
 	}
-	g.clients = newListener(clients, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
+	g.clients = newListener(clients, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.clients.received, g.clients.sent = &g.metrics.received, &g.metrics.sent
 	if g.options.HTTP == "" {
 		return nil
 	}
@@ -165,7 +168,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
-	g.web = newListener(web, g.options.Limits.Connections, g.metrics.refusedConnections.Inc)
+	g.web = newListener(web, g.options.Limits.Connections, &g.metrics.refusedConnections)
 	return nil
 }
 
@@ -196,12 +199,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
 	admin.RegisterAdminServer(g.grpc, &adminServer{g: g})
-	g.methods = make(map[string]bool)
-	for service, info := range g.grpc.GetServiceInfo() {
-		for _, m := range info.Methods {
-			g.methods["/"+service+"/"+m.Name] = true
-		}
-	}
+	g.metrics.rpcs = rpcsOf(g.grpc)
 	g.running.Go(func() {
 		if err := g.grpc.Serve(g.clients); err != nil {
 			g.log.Error("clients are not served any more", "error", err)

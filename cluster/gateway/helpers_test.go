@@ -46,6 +46,7 @@ type lonely struct {
 	fails    error             // of all calls
 	panics   bool
 
+	looks int                                           // calls of Status so far
 	show  atomic.Pointer[func() []byte]                 // to other members
 	asked func(context.Context, string) ([]byte, error) // another member
 }
@@ -99,7 +100,8 @@ func (n *lonely) Done() <-chan struct{} { return n.done }
 func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"acceptor": 3}}
+	n.looks++
+	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"epoch-*/acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
 	s.Configuration = n.copied()
@@ -165,8 +167,6 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 
 // Present keeps what would be shown to others. Some tests hold the lock meanwhile.
 func (n *lonely) Present(show func() []byte) { n.show.Store(&show) }
-
-func (n *lonely) presented() func() []byte { return *n.show.Load() }
 
 // Ask has no answer, unless a test has.
 func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {

@@ -10,15 +10,19 @@ import (
 // know yet: it waits for their first words for long, and would at the end, too.
 type listener struct {
 	net.Listener
-	limit   int
-	refused func()
+	limit int
+
+	refused        *counter // connections
+	received, sent *counter // bytes
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
 }
 
-func newListener(l net.Listener, limit int, refused func()) *listener {
-	return &listener{Listener: l, limit: limit, refused: refused, open: make(map[*connection]struct{})}
+func newListener(l net.Listener, limit int, refused *counter) *listener {
+	return &listener{
+		Listener: l, limit: limit, refused: refused, received: new(counter), sent: new(counter), open: make(map[*connection]struct{}),
+	}
 }
 
 // Accept accepts the next connection that there is a place for, and closes those
@@ -40,8 +44,15 @@ func (l *listener) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		_ = conn.Close() // nothing was said on it
-		l.refused()
+		l.refused.Add(1)
 	}
+}
+
+// count counts the connections that are open.
+func (l *listener) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
 }
 
 // closeSilent closes the connections on which nothing was said.
@@ -71,12 +82,20 @@ type connection struct {
 	spoke    atomic.Bool
 }
 
-// Read notes that somebody spoke.
+// Read notes that somebody spoke, and how much.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.listener.received.Add(uint64(n))
 	if n > 0 && !c.spoke.Load() {
 		c.spoke.Store(true)
 	}
+	return n, err
+}
+
+// Write notes how much was answered.
+func (c *connection) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.listener.sent.Add(uint64(n))
 	return n, err
 }
 

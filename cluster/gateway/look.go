@@ -48,6 +48,10 @@ func (g *Gateway) keepLooking() {
 func (g *Gateway) look() {
 	s := g.options.Node.Status()
 	g.seen.Store(&s)
+	g.noteAnswers(s.Roles, s.Silent, s.At)
+	if s.Replica.SlotOut > 0 {
+		g.metrics.replica.Store(&s.Replica)
+	}
 	g.term.Store(max(g.term.Load(), s.Replica.Office.Round)) // a busy replica shows none
 	g.leader.note(g.hasLeader(), time.Now())
 }

@@ -1,202 +1,122 @@
 package gateway
 
 import (
-	"sync"
-	"time"
+	"slices"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	dto "github.com/prometheus/client_model/go"
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
-	"github.com/pmmc-go/pmmc/messages/admin"
+	"github.com/pmmc-go/pmmc/measure"
 )
 
-// metrics are a gateway's own, in a registry of their own: a process may hold many.
+// metrics are a gateway's own, in a registry of their own: a process may hold many. What
+// they show is counted elsewhere; they only give it Prometheus' names. docs/metrics.md
+// lists them, and is made of them.
 type metrics struct {
+	g        *Gateway
 	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	refused  *prometheus.CounterVec
+	rpcs     map[string]*rpc                    // by method; not changed once the gateway serves
+	refused  [codeCount]counter                 // requests, before their bodies were read
+	replica  atomic.Pointer[actors.ReplicaView] // the last that was not too busy to show itself
 
-	refusedConnections prometheus.Counter
-
-	mu    sync.RWMutex
-	known map[outcome]*series
+	refusedConnections counter // of clients
+	received, sent     counter // bytes, on connections of gRPC's clients
 }
 
-// outcome is of a request of a method; "" is one that there is not.
-type outcome struct {
-	method  string
-	code    codes.Code
-	refused bool
+// family is a metric with its labels.
+type family struct {
+	name, help string
+	kind       prometheus.ValueType // of numbers
+	labels     []string
+	numbers    func(s *scrape, add func(value float64, labels ...string))
+	histogram  func(s *scrape, add func(d measure.Distribution, labels ...string)) // in place of numbers
+	desc       *prometheus.Desc
 }
 
-// series are what is counted of an outcome. They are remembered: to find one by its
-// labels costs more than to count.
-type series struct {
-	requests prometheus.Counter
-	refused  prometheus.Counter
-	seconds  prometheus.Observer
+// scrape is what one scrape sees, so that its numbers fit together.
+type scrape struct {
+	cluster.Status
+	g *Gateway
 }
 
 func newMetrics(g *Gateway) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(), known: make(map[outcome]*series),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pmmc_requests_total", Help: "Requests of clients, by method and outcome.",
-		}, []string{"method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "pmmc_request_seconds", Help: "Time from a request's arrival to its answer.",
-			Buckets: prometheus.ExponentialBuckets(0.0002, 2, 16),
-		}, []string{"method"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pmmc_requests_refused_total", Help: "Requests refused before their bodies were read, by outcome.",
-		}, []string{"code"}),
-		refusedConnections: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pmmc_connections_refused_total", Help: "Connections of clients closed because there were too many.",
-		}),
-	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.refusedConnections, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &actorsAndPeers{g})
-	m.gauge("requests_under_way", "Requests of clients that have a place.", func() float64 { return float64(g.requests.count()) })
-	m.gauge("watch_streams", "Streams of watches that clients keep.", func() float64 { return float64(g.streams[pb.Watch_Watch_FullMethodName].count()) })
-	m.gauge("watches", "Watches in all streams.", func() float64 { return float64(g.watches.Load()) })
-	m.gauge("write_bytes_under_way", "Size of the writes that wait for their decision.", func() float64 { return float64(g.bytes.Load()) })
-	m.gauge("database_bytes", "Size of the key-value store on disk.", func() float64 { return float64(g.options.Store.Size()) })
-	m.gauge("leases", "Leases that are granted.", func() float64 { return float64(g.options.Store.Lessor().Len()) })
-	m.gauge("lasting_streams", "Streams of clients that renew leases.", func() float64 { return float64(g.streams[pb.Lease_LeaseKeepAlive_FullMethodName].count()) })
-	m.gauge("database_in_use_bytes", "Size of the present state.", func() float64 { return float64(g.options.Store.SizeInUse()) })
-	m.gauge("database_quota_bytes", "What the size of the present state may be.", func() float64 { return float64(g.options.Limits.Quota) })
-	m.gauge("no_space", "1 if any member has raised the alarm NOSPACE.", func() float64 { return oneIf(g.options.Store.NoSpace()) })
-	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
-	for _, n := range nodeGauges {
-		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })
-	}
+	m := &metrics{g: g, registry: prometheus.NewRegistry()}
+	m.replica.Store(&actors.ReplicaView{})
+	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metrics) gauge(name, help string, of func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pmmc_" + name, Help: help}, of))
+// families lists all metrics but those of the process.
+var families = described(officeMetrics, roleMetrics, slotMetrics, storageMetrics, peerMetrics, clientMetrics, etcdMetrics)
+
+func described(groups ...[]family) []family {
+	all := slices.Concat(groups...)
+	for i, f := range all {
+		all[i].desc = prometheus.NewDesc(f.name, f.help, f.labels, nil)
+	}
+	return all
 }
 
-// nodeGauges are what a node shows of itself, as numbers.
-var nodeGauges = []struct {
-	name, help string
-	of         func(*cluster.Status) float64
-}{
-	{"slot_in", "The next slot that the replica proposes for.", func(s *cluster.Status) float64 { return float64(s.Replica.SlotIn) }},
-	{"slot_out", "The next slot that the replica executes.", func(s *cluster.Status) float64 { return float64(s.Replica.SlotOut) }},
-	{"slot_durable", "Slots below this are on disk in the state.", func(s *cluster.Status) float64 { return float64(s.Replica.Durable) }},
-	{"slot_forgotten", "Slots below this are forgotten by the acceptor.", func(s *cluster.Status) float64 { return float64(s.Acceptor.Forgotten) }},
-	{"slots_behind", "Slots that another replica has executed and this one has not.", func(s *cluster.Status) float64 { return float64(s.Lag()) }},
-	{"ballot_round", "The round of the ballot in office, as far as known.", func(s *cluster.Status) float64 { return float64(s.Replica.Office.Round) }},
-	{"is_leader", "1 if this node's leader is in office.", func(s *cluster.Status) float64 { return oneIf(s.Leader.Standing == "active") }},
-	{"has_leader", "1 if somebody is known to be in office.", func(s *cluster.Status) float64 { return oneIf(s.InOffice != "") }},
-	{"requests_in_flight", "Commands and reads of this node that wait for an answer.", func(s *cluster.Status) float64 { return float64(s.Client.Proposals + s.Client.Reads) }},
-	{"journal_bytes", "Size of the journal on disk.", func(s *cluster.Status) float64 { return float64(s.Journal.DiskBytes) }},
-	{"disk_free_bytes", "Room on the disk of the data directory; -1 if not known.", func(s *cluster.Status) float64 { return float64(s.Disk.Free) }},
-	{"disk_short", "1 if that is less than limits.disk_reserve.", func(s *cluster.Status) float64 { return oneIf(s.Disk.Short) }},
-	{"disk_waits_seconds", "For how long the oldest write has been waiting for the disk.", func(s *cluster.Status) float64 { return s.Disk.Waits.Seconds() }},
-	{"journal_syncs", "Syncs of the journal since the start.", func(s *cluster.Status) float64 { return float64(s.Journal.Syncs) }},
+// Describe is part of prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range families {
+		to <- f.desc
+	}
 }
 
-func oneIf(b bool) float64 {
+// Collect is part of prometheus.Collector.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	s := &scrape{Status: *m.g.seen.Load(), g: m.g}
+	s.Replica = *m.replica.Load() // or counters would seem to begin anew
+	for _, f := range families {
+		if f.histogram != nil {
+			f.histogram(s, func(d measure.Distribution, labels ...string) { to <- histogram(f.desc, d, labels) })
+			continue
+		}
+		f.numbers(s, func(value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
+		})
+	}
+}
+
+func histogram(desc *prometheus.Desc, d measure.Distribution, labels []string) prometheus.Metric {
+	buckets, n := make(map[float64]uint64, len(d.Bounds)), uint64(0)
+	for i, bound := range d.Bounds {
+		n += d.Counts[i]
+		buckets[bound] = n
+	}
+	return prometheus.MustNewConstHistogram(desc, d.Count(), d.Sum, buckets, labels...)
+}
+
+// gauge is a number that goes up and down.
+func gauge[N number](name, help string, of func(*scrape) N) family {
+	return single(name, help, prometheus.GaugeValue, of)
+}
+
+// count is a number that only grows while the process lives.
+func count[N number](name, help string, of func(*scrape) N) family {
+	return single(name, help, prometheus.CounterValue, of)
+}
+
+type number interface {
+	~int | ~int64 | ~uint64 | ~float64
+}
+
+func single[N number](name, help string, kind prometheus.ValueType, of func(*scrape) N) family {
+	return family{name: name, help: help, kind: kind, numbers: func(s *scrape, add func(float64, ...string)) { add(float64(of(s))) }}
+}
+
+// distribution is a histogram without labels.
+func distribution(name, help string, of func(*scrape) measure.Distribution) family {
+	return family{name: name, help: help, histogram: func(s *scrape, add func(measure.Distribution, ...string)) { add(of(s)) }}
+}
+
+func oneIf(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
-}
-
-// done counts a request.
-func (m *metrics) done(method string, err error, begin time.Time) {
-	s := m.of(outcome{method, status.Code(err), false})
-	s.requests.Inc()
-	s.seconds.Observe(time.Since(begin).Seconds())
-}
-
-// refusal counts a request that was refused before its body was read.
-func (m *metrics) refusal(method string, code codes.Code) {
-	s := m.of(outcome{method, code, true})
-	s.refused.Inc()
-	if method != "" {
-		s.requests.Inc()
-	}
-}
-
-// of finds or makes an outcome's series.
-func (m *metrics) of(o outcome) *series {
-	m.mu.RLock()
-	s := m.known[o]
-	m.mu.RUnlock()
-	if s != nil {
-		return s
-	}
-	s = &series{}
-	if o.method != "" {
-		s.requests = m.requests.WithLabelValues(o.method, o.code.String())
-	}
-	if o.refused {
-		s.refused = m.refused.WithLabelValues(o.code.String())
-	} else {
-		s.seconds = m.seconds.WithLabelValues(o.method)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.known[o] = s
-	return s
-}
-
-// latency is how long clients' requests for keys took so far.
-func (m *metrics) latency() *admin.Times {
-	sum := &admin.Times{}
-	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
-		var shown dto.Metric
-		if err := m.seconds.WithLabelValues(method).(prometheus.Histogram).Write(&shown); err != nil {
-			continue // it has no error
-		}
-		buckets := shown.Histogram.GetBucket()
-		if sum.Counts == nil {
-			sum.Counts = make([]uint64, len(buckets)+1)
-			for _, b := range buckets {
-				sum.Bounds = append(sum.Bounds, b.GetUpperBound())
-			}
-		}
-		below := uint64(0) // Prometheus counts all up to a bound
-		for i, b := range buckets {
-			sum.Counts[i] += b.GetCumulativeCount() - below
-			below = b.GetCumulativeCount()
-		}
-		sum.Counts[len(buckets)] += shown.Histogram.GetSampleCount() - below
-	}
-	return sum
-}
-
-// actorsAndPeers counts the actors that came back after a panic, and the messages that a
-// peer was refused, by kind.
-type actorsAndPeers struct{ g *Gateway }
-
-var (
-	restartsDesc = prometheus.NewDesc("pmmc_actor_restarts_total", "Actors that came back after a panic.", []string{"actor"}, nil)
-	refusedDesc  = prometheus.NewDesc("pmmc_peer_refused_total", "What peers or strangers sent and was refused.", []string{"reason"}, nil)
-)
-
-// Describe is part of prometheus.Collector.
-func (r *actorsAndPeers) Describe(to chan<- *prometheus.Desc) {
-	to <- restartsDesc
-	to <- refusedDesc
-}
-
-// Collect is part of prometheus.Collector.
-func (r *actorsAndPeers) Collect(to chan<- prometheus.Metric) {
-	s := r.g.seen.Load()
-	for actor, n := range s.Restarts {
-		to <- prometheus.MustNewConstMetric(restartsDesc, prometheus.CounterValue, float64(n), actor)
-	}
-	for reason, n := range s.Transport.Refused {
-		to <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), string(reason))
-	}
 }

@@ -170,7 +170,8 @@ func (p *page) run() {
 		case <-p.g.life.Done():
 			return
 		}
-		for p.show(p.look()) {
+		for p.isWatched() {
+			p.show(p.look())
 			select {
 			case <-p.woken: // a new viewer does not wait
 			case <-time.After(pagePause):
@@ -181,8 +182,14 @@ func (p *page) run() {
 	}
 }
 
-// show gives a picture to all viewers, and tells whether there are any.
-func (p *page) show(picture []byte) bool {
+func (p *page) isWatched() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.viewers) > 0
+}
+
+// show gives a picture to all viewers.
+func (p *page) show(picture []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for viewer := range p.viewers {
@@ -192,7 +199,6 @@ func (p *page) show(picture []byte) bool {
 		}
 		viewer <- picture // only this goroutine does that, so there is room
 	}
-	return len(p.viewers) > 0
 }
 
 // look asks all members.

@@ -108,7 +108,7 @@ func TestPresent(t *testing.T) {
 	f.put("a", "1")
 	f.gateway.look()
 	r := &admin.StatusResponse{}
-	if err := proto.Unmarshal(f.node.presented()(), r); err != nil {
+	if err := proto.Unmarshal((*f.node.show.Load())(), r); err != nil {
 		t.Fatal(err)
 	}
 	if r.Member != "alpha" || r.SlotOut != 2 || r.Http != f.gateway.HTTPAddr() || len(r.Latency.GetCounts()) == 0 {
@@ -119,30 +119,39 @@ func TestPresent(t *testing.T) {
 // Nobody is asked while nobody watches.
 func TestPageAsksOnlyForViewers(t *testing.T) {
 	f := start(t)
-	asked := make(chan struct{}, 1)
+	asked := 0
 	f.node.change(func() {
 		f.node.asked = func(context.Context, string) ([]byte, error) {
-			select {
-			case asked <- struct{}{}:
-			default:
-			}
+			f.node.change(func() { asked++ })
 			return nil, errors.New("no way")
 		}
 	})
-	select {
-	case <-asked:
-		t.Error("another node was asked, for nobody")
-	default:
+	// quiet waits while the gateway looks at its own node for more than a pause of the page.
+	quiet := func(but int) {
+		t.Helper()
+		var before, looks int
+		f.node.change(func() { before, looks = asked, f.node.looks })
+		eventually(t, "some looks", func() (done bool) {
+			f.node.change(func() { done = f.node.looks > looks+int(2*pagePause/lookPause) })
+			return done
+		})
+		f.node.change(func() {
+			if asked > before+but {
+				t.Errorf("another node was asked %d times, for nobody", asked-before)
+			}
+		})
 	}
+	quiet(0)
 	v := f.watch()
 	v.picture()
 	v.close()
-	eventually(t, "no viewer", func() bool { return f.gateway.page.show(nil) == false })
-	f.gateway.page.mu.Lock()
-	defer f.gateway.page.mu.Unlock()
-	if n := len(f.gateway.page.viewers); n != 0 {
-		t.Errorf("%d viewers are left", n)
-	}
+	eventually(t, "no viewer", func() bool { return !f.gateway.page.isWatched() })
+	f.node.change(func() {
+		if asked == 0 {
+			t.Error("nobody was asked for a viewer")
+		}
+	})
+	quiet(1) // in the look that is under way
 }
 
 // Viewers beyond a number are refused, and one that takes nothing costs one picture.

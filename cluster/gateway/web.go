@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	// healthPatience is how long /health waits for a fresh read.
-	healthPatience = 2 * time.Second
 	// webGoodbye is how long those who are served over HTTP have at the end.
 	webGoodbye = 500 * time.Millisecond
 	// maxScrapes is how many read /metrics at a time.
@@ -33,6 +31,8 @@ const (
 func (g *Gateway) serveHTTP() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", g.serveHealth)
+	g.checks(mux, "/livez", live)
+	g.checks(mux, "/readyz", ready)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		g.answer(w, http.StatusOK, version.Versions{Server: version.Version, Cluster: clusterVersion(), Storage: clusterVersion()})
 	})
@@ -114,23 +114,15 @@ func (g *Gateway) checkHealth(ctx context.Context, serializable bool) error {
 		return rpctypes.ErrGRPCStopped
 	default:
 	}
-	if !g.looks.enter() {
-		return rpctypes.ErrGRPCRequestTooManyRequests
+	leave, err := g.lookAt()
+	if err != nil {
+		return err
 	}
-	defer g.looks.leave()
+	defer leave()
 	if serializable {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, healthPatience, errTimeout)
-	defer cancel()
-	defer context.AfterFunc(g.life, cancel)()
-	if err := g.options.Node.Barrier(ctx); err != nil {
-		if errors.Is(context.Cause(ctx), errTimeout) && !g.hasLeader() {
-			return rpctypes.ErrGRPCNoLeader
-		}
-		return g.translate(ctx, err)
-	}
-	return nil
+	return g.cannotReadFresh(ctx)
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, code int, body any) {

@@ -62,6 +62,7 @@ func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
 		if results[i], err = s.stage.execute(operation); err != nil {
 			panic(actors.Failure{Err: fmt.Errorf("kv: slot %d, operation %d: %w", slot, i, err)})
 		}
+		s.executed[results[i][0]].Add(1)
 	}
 	return results
 }

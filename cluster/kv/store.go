@@ -69,6 +69,7 @@ type Store struct {
 	compactor compactor
 	lessor    *Lessor
 	hub       hub
+	executed  executed
 }
 
 // Open opens the store in a directory, or makes an empty one where there is none.

@@ -206,6 +206,9 @@ func (b *Board) node(target string) Node {
 	n.Ballot, n.Standing, n.Promised, n.Office = ballot(r.Ballot), r.Standing, ballot(r.Promised), r.InOffice
 	n.Lag, n.SlotOut, n.SlotIn, n.Durable, n.Restoring, n.Accepted = r.Behind, r.SlotOut, r.SlotIn, r.Durable, r.Restoring, r.Accepted
 	n.Waiting, n.InFlight, n.JournalBytes, n.DatabaseBytes = r.Waiting, r.InFlight, r.JournalBytes, r.DatabaseBytes
+	for _, p := range r.Peers {
+		n.Peers = append(n.Peers, Peer{p.Member, p.Connected, float64(p.RoundTrip) / float64(time.Millisecond)})
+	}
 	n.Page, n.Alive = b.page(r), len(r.Alive)
 	for _, path := range r.Alive {
 		switch last := path[strings.LastIndexByte(path, '/')+1:]; {

@@ -71,6 +71,8 @@ type Node struct {
 	Restoring bool   `json:"restoring"`
 	Accepted  uint64 `json:"accepted"`
 
+	Peers []Peer `json:"peers"` // the way to the other members
+
 	JournalBytes  int64 `json:"journal_bytes"`
 	DatabaseBytes int64 `json:"database_bytes"`
 
@@ -78,6 +80,13 @@ type Node struct {
 	SlotsRate    float64 `json:"slots_rate"`
 	Latency      *Spread `json:"latency"` // of its clients' requests
 	Sync         *Spread `json:"sync"`    // of its fsyncs
+}
+
+// Peer is what a node sees of the way to another member.
+type Peer struct {
+	Name      string  `json:"name"`
+	Connected bool    `json:"connected"`
+	RoundTrip float64 `json:"round_trip"` // in milliseconds; 0 if none was timed
 }
 
 // Spread is how long something took between two looks, in milliseconds.

@@ -31,6 +31,12 @@ const (
 	RefusedSystem       Reason = "system message"            // watching or stopping an actor of another node
 )
 
+// Reasons lists them all.
+var Reasons = []Reason{
+	RefusedCrowd, RefusedSilence, RefusedNoise, RefusedHandshake, RefusedIntroduction, RefusedCall, RefusedGarbled, RefusedLength,
+	RefusedType, RefusedTarget, RefusedSender, RefusedForged, RefusedIncomplete, RefusedPanic, RefusedUnsendable, RefusedUnknownPeer, RefusedSystem,
+}
+
 // refusals counts what was refused and says so, once a second for each reason.
 type refusals struct {
 	logger hclog.Logger

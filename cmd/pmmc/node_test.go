@@ -142,6 +142,10 @@ func TestTLS(t *testing.T) {
 	if out := s.do("status", "--cert", cert, "--key", key, "--cacert", ca); strings.Count(out, " yes ") != 3 {
 		t.Errorf("status over TLS:\n%s", out)
 	}
+	if out := s.do("top", "--cert", cert, "--key", key, "--cacert", ca); !strings.Contains(out, " in office") || strings.Contains(out, "away") {
+		t.Errorf("top over TLS:\n%s", out)
+	}
+	s.pageShowsAll(clients.TLS("somebody"))
 	stranger, strangerKey, _ := testcert.New(t).Files(t.TempDir(), "stranger")
 	for what, flags := range map[string][]string{
 		"in plaintext":                nil,

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,4 +109,27 @@ func (b *browser) do(what string) {
 	default:
 		b.t.Fatalf("the script wants %q", fmt.Sprint(what, " ", name))
 	}
+}
+
+// pageShowsAll waits until the page of the first node shows that it reaches all: nodes ask
+// each other with the certificates of peers, and the viewer shows one of a client.
+func (s *sample) pageShowsAll(viewer *tls.Config) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.address(0, 2)+"/page/events", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: viewer, DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.Count(lines.Text(), `"reachable":true`) == s.size && strings.Count(lines.Text(), `"page":"https://`) == s.size {
+			return
+		}
+	}
+	s.t.Errorf("the page does not show %d nodes over TLS: %s", s.size, resp.Status)
 }

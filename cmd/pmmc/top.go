@@ -28,7 +28,7 @@ since when, the window of slots, throughput, latency and fsyncs, the last leader
 and why, and the decrees as they are decided. It is drawn anew each second; q ends it.
 
   CMD/S    commands that its replica executed, a second
-  LATENCY  of its clients' requests, and FSYNC of its journal: half of them took no longer
+  LATENCY  of its clients' requests, and FSYNC of its journal: the medians
   COMM     commanders in flight; SCOUT scouts; ACTORS all roles that run
 
 Where the output is no terminal, or with --once, it is printed once, after a second for

@@ -179,7 +179,7 @@ func spreadText(s *overview.Spread) string {
 	if s == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%s, 99 of 100 %s", milliseconds(s.Half), milliseconds(s.Most))
+	return fmt.Sprintf("%s median, %s p99", milliseconds(s.Half), milliseconds(s.Most))
 }
 
 func milliseconds(ms float64) string { return strconv.FormatFloat(ms, 'g', 3, 64) + "ms" }

@@ -107,6 +107,7 @@ type StatusResponse struct {
 	Changes       []*OfficeChange         `protobuf:"bytes,72,rep,name=changes,proto3" json:"changes,omitempty"`                                     // the last ones that it saw, oldest first
 	InOfficeSince int64                   `protobuf:"varint,73,opt,name=in_office_since,json=inOfficeSince,proto3" json:"in_office_since,omitempty"` // in milliseconds since 1970, by its clock; 0 if nobody ever was
 	Behind        uint64                  `protobuf:"varint,74,opt,name=behind,proto3" json:"behind,omitempty"`                                      // slots that another replica executed and its own has not, as far as it knows
+	Peers         []*PeerSeen             `protobuf:"bytes,75,rep,name=peers,proto3" json:"peers,omitempty"`                                         // the other members
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +401,74 @@ func (x *StatusResponse) GetBehind() uint64 {
 	return 0
 }
 
+func (x *StatusResponse) GetPeers() []*PeerSeen {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+// PeerSeen is what a node sees of the way to another member.
+type PeerSeen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Connected     bool                   `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
+	RoundTrip     int64                  `protobuf:"varint,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"` // in nanoseconds: the last that was timed; 0 if none was
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerSeen) Reset() {
+	*x = PeerSeen{}
+	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerSeen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerSeen) ProtoMessage() {}
+
+func (x *PeerSeen) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerSeen.ProtoReflect.Descriptor instead.
+func (*PeerSeen) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PeerSeen) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PeerSeen) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *PeerSeen) GetRoundTrip() int64 {
+	if x != nil {
+		return x.RoundTrip
+	}
+	return 0
+}
+
 // DecreeSeen is a decree without what it says: keys and values are not for everybody
 // who may look at a node.
 type DecreeSeen struct {
@@ -415,7 +484,7 @@ type DecreeSeen struct {
 
 func (x *DecreeSeen) Reset() {
 	*x = DecreeSeen{}
-	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +496,7 @@ func (x *DecreeSeen) String() string {
 func (*DecreeSeen) ProtoMessage() {}
 
 func (x *DecreeSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +509,7 @@ func (x *DecreeSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecreeSeen.ProtoReflect.Descriptor instead.
 func (*DecreeSeen) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{2}
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DecreeSeen) GetSlot() uint64 {
@@ -489,7 +558,7 @@ type Times struct {
 
 func (x *Times) Reset() {
 	*x = Times{}
-	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +570,7 @@ func (x *Times) String() string {
 func (*Times) ProtoMessage() {}
 
 func (x *Times) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +583,7 @@ func (x *Times) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Times.ProtoReflect.Descriptor instead.
 func (*Times) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{3}
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Times) GetBounds() []float64 {
@@ -546,7 +615,7 @@ type OfficeChange struct {
 
 func (x *OfficeChange) Reset() {
 	*x = OfficeChange{}
-	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	mi := &file_messages_admin_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +627,7 @@ func (x *OfficeChange) String() string {
 func (*OfficeChange) ProtoMessage() {}
 
 func (x *OfficeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	mi := &file_messages_admin_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +640,7 @@ func (x *OfficeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeChange.ProtoReflect.Descriptor instead.
 func (*OfficeChange) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{4}
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OfficeChange) GetAt() int64 {
@@ -614,7 +683,7 @@ var File_messages_admin_admin_proto protoreflect.FileDescriptor
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\xfd\b\n" +
+	"\rStatusRequest\"\xa6\t\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -654,7 +723,13 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\x06secure\x18G \x01(\bR\x06secure\x12/\n" +
 	"\achanges\x18H \x03(\v2\x15.pmmc.v1.OfficeChangeR\achanges\x12&\n" +
 	"\x0fin_office_since\x18I \x01(\x03R\rinOfficeSince\x12\x16\n" +
-	"\x06behind\x18J \x01(\x04R\x06behind\"\x8f\x01\n" +
+	"\x06behind\x18J \x01(\x04R\x06behind\x12'\n" +
+	"\x05peers\x18K \x03(\v2\x11.pmmc.v1.PeerSeenR\x05peers\"_\n" +
+	"\bPeerSeen\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x1c\n" +
+	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x1d\n" +
+	"\n" +
+	"round_trip\x18\x03 \x01(\x03R\troundTrip\"\x8f\x01\n" +
 	"\n" +
 	"DecreeSeen\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\x04R\x04slot\x12'\n" +
@@ -686,33 +761,35 @@ func file_messages_admin_admin_proto_rawDescGZIP() []byte {
 	return file_messages_admin_admin_proto_rawDescData
 }
 
-var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_messages_admin_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),          // 0: pmmc.v1.StatusRequest
 	(*StatusResponse)(nil),         // 1: pmmc.v1.StatusResponse
-	(*DecreeSeen)(nil),             // 2: pmmc.v1.DecreeSeen
-	(*Times)(nil),                  // 3: pmmc.v1.Times
-	(*OfficeChange)(nil),           // 4: pmmc.v1.OfficeChange
-	(*messages.Configuration)(nil), // 5: pmmc.v1.Configuration
-	(*messages.Ballot)(nil),        // 6: pmmc.v1.Ballot
+	(*PeerSeen)(nil),               // 2: pmmc.v1.PeerSeen
+	(*DecreeSeen)(nil),             // 3: pmmc.v1.DecreeSeen
+	(*Times)(nil),                  // 4: pmmc.v1.Times
+	(*OfficeChange)(nil),           // 5: pmmc.v1.OfficeChange
+	(*messages.Configuration)(nil), // 6: pmmc.v1.Configuration
+	(*messages.Ballot)(nil),        // 7: pmmc.v1.Ballot
 }
 var file_messages_admin_admin_proto_depIdxs = []int32{
-	5,  // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
-	6,  // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
-	6,  // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
-	2,  // 3: pmmc.v1.StatusResponse.recent:type_name -> pmmc.v1.DecreeSeen
-	3,  // 4: pmmc.v1.StatusResponse.latency:type_name -> pmmc.v1.Times
-	3,  // 5: pmmc.v1.StatusResponse.sync:type_name -> pmmc.v1.Times
-	4,  // 6: pmmc.v1.StatusResponse.changes:type_name -> pmmc.v1.OfficeChange
-	6,  // 7: pmmc.v1.DecreeSeen.ballot:type_name -> pmmc.v1.Ballot
-	6,  // 8: pmmc.v1.OfficeChange.in_office:type_name -> pmmc.v1.Ballot
-	0,  // 9: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
-	1,  // 10: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	6,  // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
+	7,  // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
+	7,  // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
+	3,  // 3: pmmc.v1.StatusResponse.recent:type_name -> pmmc.v1.DecreeSeen
+	4,  // 4: pmmc.v1.StatusResponse.latency:type_name -> pmmc.v1.Times
+	4,  // 5: pmmc.v1.StatusResponse.sync:type_name -> pmmc.v1.Times
+	5,  // 6: pmmc.v1.StatusResponse.changes:type_name -> pmmc.v1.OfficeChange
+	2,  // 7: pmmc.v1.StatusResponse.peers:type_name -> pmmc.v1.PeerSeen
+	7,  // 8: pmmc.v1.DecreeSeen.ballot:type_name -> pmmc.v1.Ballot
+	7,  // 9: pmmc.v1.OfficeChange.in_office:type_name -> pmmc.v1.Ballot
+	0,  // 10: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
+	1,  // 11: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_messages_admin_admin_proto_init() }
@@ -726,7 +803,7 @@ func file_messages_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_admin_admin_proto_rawDesc), len(file_messages_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -66,18 +66,19 @@ const steps = {
   },
 
   async 'light and dark'() {
-    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-    const light = await paper();
+    const light = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const isLight = (yes) => page.waitForFunction(([was, is]) => (getComputedStyle(document.body).backgroundColor === was) === is, [light, yes]);
     await page.keyboard.press('Enter'); // on the button
-    want(await paper() !== light, 'the button changes nothing');
+    await isLight(false);
     await page.reload();
-    want(await paper() !== light, 'what was chosen is forgotten');
+    await isLight(false); // it was chosen
     await page.evaluate(() => localStorage.clear());
     await page.reload();
-    want(await paper() === light, 'the page does not follow the system');
+    await isLight(true); // as the system
     await page.emulateMedia({ colorScheme: 'dark' });
-    want(await paper() !== light, 'the page does not follow the system when it changes');
+    await isLight(false);
     await page.emulateMedia({ colorScheme: 'light' });
+    await isLight(true);
   },
 
   async 'load moves the charts, and shows decrees without what they say'() {
@@ -105,7 +106,7 @@ const steps = {
     await ask(`kill ${leader}`);
     const began = Date.now();
     await page.waitForSelector(card(leader, '.away'));
-    console.log(`${leader} was shown as killed after ${Date.now() - began} ms`);
+    console.log(`${leader} was shown as killed after ${Date.now() - began} ms: ${await page.textContent(card(leader, " .why"))}`);
     await shows(card(leader, ' .why'), 'since \\d\\d:\\d\\d:\\d\\d');
     await shows('#warnings', `${leader} cannot be reached`);
     await page.waitForFunction((killed) => {
@@ -122,7 +123,7 @@ const steps = {
 
   async 'narrow screens'() {
     await page.setViewportSize({ width: 360, height: 740 });
-    await shows(card(watched), 'slot_out');
+    await page.waitForFunction(() => innerWidth === 360 && document.querySelector('.strip'));
     const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     want(widths[0] <= widths[1], `the page is ${widths[0]} px wide where the screen is ${widths[1]} px`);
     await shot('page-narrow');

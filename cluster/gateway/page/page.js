@@ -10,7 +10,7 @@ const again = 1000; // between two tries to connect
 const charts = {
   throughput: new Chart('Commands executed a second', short),
   latency: new Chart('Latency of requests, at all nodes', millis, true),
-  sync: new Chart('fsync of the journal, 99 of 100', millis, true),
+  sync: new Chart('fsync of the journal, p99', millis, true),
 };
 $('charts').append(...Object.values(charts).map((c) => c.element));
 
@@ -27,24 +27,40 @@ function connect() {
     draw(picture);
     found();
   };
-  source.onerror = () => {
+  source.onerror = async () => {
     lost();
     if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    lost(await refusal());
     setTimeout(connect, again);
   };
+}
+
+// refusal is what the node says instead of sending events, which an EventSource keeps to
+// itself.
+async function refusal() {
+  const asking = new AbortController();
+  try {
+    const answer = await fetch('/page/events', { signal: asking.signal });
+    return answer.ok ? '' : await answer.text();
+  } catch {
+    return '';
+  } finally {
+    asking.abort();
+  }
 }
 
 // A node that hangs keeps its connections, and says nothing.
 setInterval(() => { if (Date.now() - heard > silence) lost(); }, 500);
 
 // lost says that this node says nothing, and where there are others.
-function lost() {
+function lost(refusal = '') {
   const from = picture?.from ?? 'the node';
   const others = (picture?.nodes ?? []).filter((n) => n.page && n.reachable && n.name !== from);
   document.body.classList.add('stale');
   for (const chart of Object.values(charts)) chart.gap(Date.now());
-  renew($('lost'), [from, heard], () => [
-    `Connection to ${from} lost since ${clock(heard)}. What stands here is old; the page tries again by itself.`,
+  renew($('lost'), [from, heard, refusal], () => [
+    refusal ? `${from} shows nothing: ${refusal.trim()}. ` : `Connection to ${from} lost since ${clock(heard)}. What stands here is old. `,
+    'The page tries again by itself.',
     ...(others.length ? [' The same page at ', ...others.flatMap((n, i) => [...(i ? [', '] : []), h('a', { href: n.page }, n.name)]), '.'] : []),
   ]);
   $('lost').hidden = false;
@@ -87,7 +103,7 @@ function drawSummary(c) {
     ['Nodes', `${reached} of ${c.nodes.length}`, 'can be reached'],
     ['Decided', number(Math.max(0, ...c.nodes.map((n) => n.slot_out - 1))), 'slots'],
     ['Throughput', short(c.commands_rate), 'commands a second'],
-    ['Latency', c.latency ? millis(c.latency.p50) : '–', c.latency ? `${millis(c.latency.p99)} for 99 of 100` : 'no requests'],
+    ['Latency', c.latency ? millis(c.latency.p50) : '–', c.latency ? `median; p99 ${millis(c.latency.p99)}` : 'no requests'],
   ]);
 }
 
@@ -110,9 +126,9 @@ function newCard(name) {
   const id = `node-${name}`;
   const card = {
     state: h('span', { class: 'state' }), page: h('a', {}, 'its page'), why: h('p', { class: 'why' }),
-    facts: h('dl', { class: 'facts' }), strip: h('div', { class: 'strip' }), tree: h('div', { class: 'tree' }),
+    facts: h('dl', { class: 'facts' }), strip: h('div', { class: 'strip' }), tree: h('div', { class: 'tree' }), peers: h('p', { class: 'peers' }),
   };
-  card.body = h('div', { class: 'body' }, card.facts, card.strip, card.tree);
+  card.body = h('div', { class: 'body' }, card.facts, card.strip, card.tree, card.peers);
   card.element = h('article', { class: 'card', 'aria-labelledby': id, 'data-node': name },
     h('h3', {}, h('span', { id }, name), card.state, card.page), card.why, card.body);
   return card;
@@ -133,6 +149,8 @@ function drawCard(card, n, c) {
     ['On disk', number(Math.max(0, n.durable - 1))], ['Journal', bytes(n.journal_bytes)], ['Database', bytes(n.database_bytes)],
   ]);
   drawStrip(card.strip, n, c.window);
+  card.peers.hidden = !n.peers?.length;
+  say(card.peers, `Round trips: ${(n.peers ?? []).map((p) => `${p.name} ${!p.connected ? 'no connection' : p.round_trip ? millis(p.round_trip) : '–'}`).join(', ')}`);
   renew(card.tree, [n.actors, n.scouts, n.commanders, office, n.restarts], () => [tree(n, office)]);
 }
 
@@ -184,9 +202,9 @@ function drawCharts(c) {
   const small = (text) => h('small', {}, ` ${text}`);
   charts.throughput.add('all', 'c1', c.at, c.commands_rate);
   charts.throughput.draw(c.at, short(c.commands_rate), small('a second'));
-  charts.latency.add('half of them', 'c1', c.at, c.latency?.p50 ?? null);
-  charts.latency.add('99 of 100', 'c1 light', c.at, c.latency?.p99 ?? null);
-  charts.latency.draw(c.at, c.latency ? millis(c.latency.p50) : '–', small(c.latency ? `half, ${millis(c.latency.p99)} 99 of 100` : 'no requests'));
+  charts.latency.add('median', 'c1', c.at, c.latency?.p50 ?? null);
+  charts.latency.add('p99', 'c1 light', c.at, c.latency?.p99 ?? null);
+  charts.latency.draw(c.at, c.latency ? millis(c.latency.p50) : '–', small(c.latency ? `median, p99 ${millis(c.latency.p99)}` : 'no requests'));
   c.nodes.forEach((n, i) => charts.sync.add(n.name, `c${1 + i % 5}`, c.at, n.sync?.p99 ?? null));
   const slowest = c.nodes.filter((n) => n.sync).sort((a, b) => b.sync.p99 - a.sync.p99)[0];
   charts.sync.draw(c.at, slowest ? millis(slowest.sync.p99) : '–', small(slowest ? `at ${slowest.name}, the slowest` : 'no writes'));
