@@ -78,6 +78,7 @@ var nodeGauges = []struct {
 	{"journal_bytes", "Size of the journal on disk.", func(s *cluster.Status) float64 { return float64(s.Journal.DiskBytes) }},
 	{"disk_free_bytes", "Room on the disk of the data directory; -1 if not known.", func(s *cluster.Status) float64 { return float64(s.Disk.Free) }},
 	{"disk_short", "1 if that is less than limits.disk_reserve.", func(s *cluster.Status) float64 { return oneIf(s.Disk.Short) }},
+	{"disk_damaged", "1 if the last look at the files of the data directory found one that is not what was written.", func(s *cluster.Status) float64 { return oneIf(s.Disk.Damage != nil) }},
 	{"disk_waits_seconds", "For how long the oldest write has been waiting for the disk.", func(s *cluster.Status) float64 { return s.Disk.Waits.Seconds() }},
 	{"journal_syncs", "Syncs of the journal since the start.", func(s *cluster.Status) float64 { return float64(s.Journal.Syncs) }},
 }
