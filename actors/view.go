@@ -20,6 +20,8 @@ type ReplicaView struct {
 	ReadMark        uint64 // the slot that the first of them waits for; 0 when that is unknown
 
 	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
+	Agrees   []Addr          // other replicas that executed the same decrees, as far as compared
+	Diverged []Divergence    // those that did not
 	Short    map[Addr]bool   // whether the disks of the other replicas have less room than they should, as far as known
 }
 
@@ -31,6 +33,7 @@ func (r *Replica) View() ReplicaView {
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
 		Executed: maps.Clone(r.lag.executed), Short: maps.Clone(r.lag.short),
 	}
+	v.Agrees, v.Diverged = r.chain.view()
 	if len(r.reads.marks) > 0 {
 		v.ReadMark = r.reads.marks[0].slot
 	}

@@ -177,6 +177,11 @@ func (r *rot) reads(n *clustertest.Node) {
 	r.t.Helper()
 	r.c.Eventually("read at "+n.Name, func() error {
 		answer, err := r.c.Client(n.Name).Get(r.t.Context(), "key", clientv3.WithPrefix(), clientv3.WithSerializable())
+		select {
+		case <-n.Done(): // it came upon the damage; pmmc node would start it again by itself
+			n.Restart()
+		default:
+		}
 		if err != nil {
 			return err
 		}
