@@ -50,6 +50,7 @@ func newMetrics(g *Gateway) *metrics {
 	m.gauge("database_in_use_bytes", "Size of the present state.", func() float64 { return float64(g.options.Store.SizeInUse()) })
 	m.gauge("database_quota_bytes", "What the size of the present state may be.", func() float64 { return float64(g.options.Limits.Quota) })
 	m.gauge("no_space", "1 if any member has raised the alarm NOSPACE.", func() float64 { return oneIf(g.options.Store.NoSpace()) })
+	m.gauge("corrupt", "1 if any member is said to have executed other decrees than others.", func() float64 { return oneIf(g.options.Store.Corrupt()) })
 	m.gauge("revision", "Revision of the key-value store.", func() float64 { return float64(g.options.Store.Revision()) })
 	for _, n := range nodeGauges {
 		m.gauge(n.name, n.help, func() float64 { return n.of(g.seen.Load()) })
