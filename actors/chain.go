@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 	"maps"
 	"slices"
@@ -72,7 +71,9 @@ func (c *chain) extend(slot uint64, decree []byte) {
 		return
 	}
 	var length [8]byte // so that it matters where one decree ends and the next begins
-	binary.LittleEndian.PutUint64(length[:], uint64(len(decree)))
+	for i := range length {
+		length[i] = byte(len(decree) >> (8 * i))
+	}
 	high, low := uint32(c.value>>32), uint32(c.value)
 	for _, part := range [][]byte{length[:], decree} {
 		high = crc32.Update(high, crc32.IEEETable, part)
