@@ -84,6 +84,8 @@ type Gateway struct {
 	term atomic.Uint64                  // the highest round that was in office
 
 	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
+	earlier  atomic.Pointer[cluster.Status]       // the node, some seconds ago
+	recent   recent
 
 	leader leaderWatch
 
@@ -121,6 +123,7 @@ func Start(o Options) (*Gateway, error) {
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
+	g.earlier.Store(&cluster.Status{})
 	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
@@ -191,7 +194,7 @@ func (g *Gateway) serveGRPC() {
 	pb.RegisterLeaseServer(g.grpc, &leaseServer{g: g})
 	pb.RegisterAuthServer(g.grpc, &authServer{g: g})
 	healthpb.RegisterHealthServer(g.grpc, g.health)
-	admin.RegisterAdminServer(g.grpc, &adminServer{cluster: o.Cluster, status: o.Node.Status, database: o.Store.Size})
+	admin.RegisterAdminServer(g.grpc, &adminServer{g: g})
 	g.metrics.rpcs = rpcsOf(g.grpc)
 	g.running.Go(func() {
 		if err := g.grpc.Serve(g.clients); err != nil {

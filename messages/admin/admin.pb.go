@@ -93,6 +93,15 @@ type StatusResponse struct {
 	JournalBytes  int64                   `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`    // on disk, preallocated space included
 	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
 	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
+	Up            float64                 `protobuf:"fixed64,40,opt,name=up,proto3" json:"up,omitempty"`                                           // seconds since the node began
+	OfficeAge     float64                 `protobuf:"fixed64,41,opt,name=office_age,json=officeAge,proto3" json:"office_age,omitempty"`            // seconds since who is in office came into it, or since nobody is; 0 if nobody ever was
+	Elected       uint64                  `protobuf:"varint,42,opt,name=elected,proto3" json:"elected,omitempty"`                                  // how often somebody came into office, since the node began
+	Changes       []*OfficeChange         `protobuf:"bytes,43,rep,name=changes,proto3" json:"changes,omitempty"`                                   // the last ones, oldest first
+	Scouts        uint64                  `protobuf:"varint,44,opt,name=scouts,proto3" json:"scouts,omitempty"`                                    // in flight
+	Commanders    uint64                  `protobuf:"varint,45,opt,name=commanders,proto3" json:"commanders,omitempty"`
+	Rates         *Rates                  `protobuf:"bytes,46,opt,name=rates,proto3" json:"rates,omitempty"`
+	Peers         []*Peer                 `protobuf:"bytes,47,rep,name=peers,proto3" json:"peers,omitempty"`
+	Warnings      []string                `protobuf:"bytes,48,rep,name=warnings,proto3" json:"warnings,omitempty"` // what is not as it should be, in words
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,12 +297,331 @@ func (x *StatusResponse) GetRestarts() uint64 {
 	return 0
 }
 
+func (x *StatusResponse) GetUp() float64 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetOfficeAge() float64 {
+	if x != nil {
+		return x.OfficeAge
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetElected() uint64 {
+	if x != nil {
+		return x.Elected
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetChanges() []*OfficeChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetScouts() uint64 {
+	if x != nil {
+		return x.Scouts
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetCommanders() uint64 {
+	if x != nil {
+		return x.Commanders
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetRates() *Rates {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// OfficeChange is a change of where the node's leader stands, or of whom it takes to be
+// in office.
+type OfficeChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Age           float64                `protobuf:"fixed64,1,opt,name=age,proto3" json:"age,omitempty"` // seconds since
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Standing      string                 `protobuf:"bytes,3,opt,name=standing,proto3" json:"standing,omitempty"`                 // of the node's leader, from then on
+	Ballot        *messages.Ballot       `protobuf:"bytes,4,opt,name=ballot,proto3" json:"ballot,omitempty"`                     // of the one in office, from then on
+	InOffice      string                 `protobuf:"bytes,5,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"` // whose that is
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`                           // silence, preempted, no majority, …
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeChange) Reset() {
+	*x = OfficeChange{}
+	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeChange) ProtoMessage() {}
+
+func (x *OfficeChange) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeChange.ProtoReflect.Descriptor instead.
+func (*OfficeChange) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OfficeChange) GetAge() float64 {
+	if x != nil {
+		return x.Age
+	}
+	return 0
+}
+
+func (x *OfficeChange) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *OfficeChange) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
+func (x *OfficeChange) GetBallot() *messages.Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
+func (x *OfficeChange) GetInOffice() string {
+	if x != nil {
+		return x.InOffice
+	}
+	return ""
+}
+
+func (x *OfficeChange) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// Rates are what happened within the last seconds.
+type Rates struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seconds       float64                `protobuf:"fixed64,1,opt,name=seconds,proto3" json:"seconds,omitempty"`                      // how many
+	Decrees       float64                `protobuf:"fixed64,2,opt,name=decrees,proto3" json:"decrees,omitempty"`                      // executed a second
+	Commands      float64                `protobuf:"fixed64,3,opt,name=commands,proto3" json:"commands,omitempty"`                    // in them, a second
+	Reads         float64                `protobuf:"fixed64,4,opt,name=reads,proto3" json:"reads,omitempty"`                          // that began here, a second
+	Syncs         float64                `protobuf:"fixed64,5,opt,name=syncs,proto3" json:"syncs,omitempty"`                          // of the journal, a second
+	SyncMean      float64                `protobuf:"fixed64,6,opt,name=sync_mean,json=syncMean,proto3" json:"sync_mean,omitempty"`    // seconds that one took
+	SyncP99       float64                `protobuf:"fixed64,7,opt,name=sync_p99,json=syncP99,proto3" json:"sync_p99,omitempty"`       // seconds that one of a hundred took, rounded up to a power of two of 16 µs
+	ApplyMean     float64                `protobuf:"fixed64,8,opt,name=apply_mean,json=applyMean,proto3" json:"apply_mean,omitempty"` // seconds that a slot took to be executed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rates) Reset() {
+	*x = Rates{}
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rates) ProtoMessage() {}
+
+func (x *Rates) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rates.ProtoReflect.Descriptor instead.
+func (*Rates) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Rates) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Rates) GetDecrees() float64 {
+	if x != nil {
+		return x.Decrees
+	}
+	return 0
+}
+
+func (x *Rates) GetCommands() float64 {
+	if x != nil {
+		return x.Commands
+	}
+	return 0
+}
+
+func (x *Rates) GetReads() float64 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *Rates) GetSyncs() float64 {
+	if x != nil {
+		return x.Syncs
+	}
+	return 0
+}
+
+func (x *Rates) GetSyncMean() float64 {
+	if x != nil {
+		return x.SyncMean
+	}
+	return 0
+}
+
+func (x *Rates) GetSyncP99() float64 {
+	if x != nil {
+		return x.SyncP99
+	}
+	return 0
+}
+
+func (x *Rates) GetApplyMean() float64 {
+	if x != nil {
+		return x.ApplyMean
+	}
+	return 0
+}
+
+// Peer is another member, as the node sees it.
+type Peer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Connected     bool                   `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
+	Age           float64                `protobuf:"fixed64,3,opt,name=age,proto3" json:"age,omitempty"`                              // seconds since that was last changed
+	RoundTrip     float64                `protobuf:"fixed64,4,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"` // seconds, of the last; 0 if there was none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peer) Reset() {
+	*x = Peer{}
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peer) ProtoMessage() {}
+
+func (x *Peer) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peer.ProtoReflect.Descriptor instead.
+func (*Peer) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Peer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Peer) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *Peer) GetAge() float64 {
+	if x != nil {
+		return x.Age
+	}
+	return 0
+}
+
+func (x *Peer) GetRoundTrip() float64 {
+	if x != nil {
+		return x.RoundTrip
+	}
+	return 0
+}
+
 var File_messages_admin_admin_proto protoreflect.FileDescriptor
 
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\xc4\x05\n" +
+	"\rStatusRequest\"\xdd\a\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x0e\n" +
@@ -317,7 +645,42 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\tforgotten\x18! \x01(\x04R\tforgotten\x12#\n" +
 	"\rjournal_bytes\x18\" \x01(\x03R\fjournalBytes\x12%\n" +
 	"\x0edatabase_bytes\x18# \x01(\x03R\rdatabaseBytes\x12\x1a\n" +
-	"\brestarts\x18$ \x01(\x04R\brestarts2B\n" +
+	"\brestarts\x18$ \x01(\x04R\brestarts\x12\x0e\n" +
+	"\x02up\x18( \x01(\x01R\x02up\x12\x1d\n" +
+	"\n" +
+	"office_age\x18) \x01(\x01R\tofficeAge\x12\x18\n" +
+	"\aelected\x18* \x01(\x04R\aelected\x12/\n" +
+	"\achanges\x18+ \x03(\v2\x15.pmmc.v1.OfficeChangeR\achanges\x12\x16\n" +
+	"\x06scouts\x18, \x01(\x04R\x06scouts\x12\x1e\n" +
+	"\n" +
+	"commanders\x18- \x01(\x04R\n" +
+	"commanders\x12$\n" +
+	"\x05rates\x18. \x01(\v2\x0e.pmmc.v1.RatesR\x05rates\x12#\n" +
+	"\x05peers\x18/ \x03(\v2\r.pmmc.v1.PeerR\x05peers\x12\x1a\n" +
+	"\bwarnings\x180 \x03(\tR\bwarnings\"\xaa\x01\n" +
+	"\fOfficeChange\x12\x10\n" +
+	"\x03age\x18\x01 \x01(\x01R\x03age\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bstanding\x18\x03 \x01(\tR\bstanding\x12'\n" +
+	"\x06ballot\x18\x04 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x1b\n" +
+	"\tin_office\x18\x05 \x01(\tR\binOffice\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\"\xda\x01\n" +
+	"\x05Rates\x12\x18\n" +
+	"\aseconds\x18\x01 \x01(\x01R\aseconds\x12\x18\n" +
+	"\adecrees\x18\x02 \x01(\x01R\adecrees\x12\x1a\n" +
+	"\bcommands\x18\x03 \x01(\x01R\bcommands\x12\x14\n" +
+	"\x05reads\x18\x04 \x01(\x01R\x05reads\x12\x14\n" +
+	"\x05syncs\x18\x05 \x01(\x01R\x05syncs\x12\x1b\n" +
+	"\tsync_mean\x18\x06 \x01(\x01R\bsyncMean\x12\x19\n" +
+	"\bsync_p99\x18\a \x01(\x01R\asyncP99\x12\x1d\n" +
+	"\n" +
+	"apply_mean\x18\b \x01(\x01R\tapplyMean\"i\n" +
+	"\x04Peer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x10\n" +
+	"\x03age\x18\x03 \x01(\x01R\x03age\x12\x1d\n" +
+	"\n" +
+	"round_trip\x18\x04 \x01(\x01R\troundTrip2B\n" +
 	"\x05Admin\x129\n" +
 	"\x06Status\x12\x16.pmmc.v1.StatusRequest\x1a\x17.pmmc.v1.StatusResponseB(Z&github.com/pmmc-go/pmmc/messages/adminb\x06proto3"
 
@@ -333,24 +696,31 @@ func file_messages_admin_admin_proto_rawDescGZIP() []byte {
 	return file_messages_admin_admin_proto_rawDescData
 }
 
-var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_messages_admin_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),          // 0: pmmc.v1.StatusRequest
 	(*StatusResponse)(nil),         // 1: pmmc.v1.StatusResponse
-	(*messages.Configuration)(nil), // 2: pmmc.v1.Configuration
-	(*messages.Ballot)(nil),        // 3: pmmc.v1.Ballot
+	(*OfficeChange)(nil),           // 2: pmmc.v1.OfficeChange
+	(*Rates)(nil),                  // 3: pmmc.v1.Rates
+	(*Peer)(nil),                   // 4: pmmc.v1.Peer
+	(*messages.Configuration)(nil), // 5: pmmc.v1.Configuration
+	(*messages.Ballot)(nil),        // 6: pmmc.v1.Ballot
 }
 var file_messages_admin_admin_proto_depIdxs = []int32{
-	2, // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
-	3, // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
-	3, // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
-	0, // 3: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
-	1, // 4: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
+	6, // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
+	6, // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
+	2, // 3: pmmc.v1.StatusResponse.changes:type_name -> pmmc.v1.OfficeChange
+	3, // 4: pmmc.v1.StatusResponse.rates:type_name -> pmmc.v1.Rates
+	4, // 5: pmmc.v1.StatusResponse.peers:type_name -> pmmc.v1.Peer
+	6, // 6: pmmc.v1.OfficeChange.ballot:type_name -> pmmc.v1.Ballot
+	0, // 7: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
+	1, // 8: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
+	8, // [8:9] is the sub-list for method output_type
+	7, // [7:8] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_messages_admin_admin_proto_init() }
@@ -364,7 +734,7 @@ func file_messages_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_admin_admin_proto_rawDesc), len(file_messages_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
