@@ -86,6 +86,8 @@ type Gateway struct {
 	term atomic.Uint64                  // the highest round that was in office
 
 	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
+	earlier  atomic.Pointer[cluster.Status]       // the node, some seconds ago
+	recent   recent
 
 	leader leaderWatch
 
@@ -123,6 +125,7 @@ func Start(o Options) (*Gateway, error) {
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
+	g.earlier.Store(&cluster.Status{})
 	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
