@@ -77,7 +77,7 @@ func (s *adminServer) spaceWarnings(n cluster.Status) (all []string) {
 		m, _ := n.Configuration.Member(uint32(a.MemberID))
 		all = append(all, fmt.Sprintf("%s: %s", m.Name, a.Alarm))
 	}
-	if used := s.g.options.Store.SizeInUse() * 100 / s.g.options.Limits.Quota; len(all) == 0 && used >= warnQuota {
+	if used := s.g.options.Store.SizeInUse() * 100 / s.g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {
 		all = append(all, fmt.Sprintf("%s uses %d %% of its quota", n.Member, used))
 	}
 	return all
