@@ -13,13 +13,13 @@ import (
 
 // From where on something is worth a warning.
 const (
-	warnLag      = 1000                  // slots
-	warnSync     = 50 * time.Millisecond // that one fsync of a hundred takes
-	leastSyncs   = 20                    // of which that can be told
-	warnWaiting  = 2 * time.Second       // that a record waits for the disk
-	warnAway     = time.Second           // that a peer is not connected, or nobody in office
-	warnElected  = 4                     // that came into office …
-	recentOffice = 10 * time.Minute      // … within so long
+	warnLag      = 1000                   // slots
+	warnSync     = 100 * time.Millisecond // that one fsync of a hundred takes, rounded up
+	leastSyncs   = 20                     // of which that can be told
+	warnWaiting  = 2 * time.Second        // that a record waits for the disk
+	warnAway     = time.Second            // that a peer is not connected, or nobody in office
+	warnElected  = 4                      // that came into office …
+	recentOffice = 10 * time.Minute       // … within so long
 	warnTrip     = 150 * time.Millisecond
 )
 

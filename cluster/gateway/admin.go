@@ -117,7 +117,7 @@ func (g *Gateway) spaceWarnings(n cluster.Status) (all []string) {
 		m, _ := n.Configuration.Member(uint32(a.MemberID))
 		all = append(all, fmt.Sprintf("%s: %s", m.Name, a.Alarm))
 	}
-	if used := g.options.Store.SizeInUse() * 100 / g.options.Limits.Quota; len(all) == 0 && used >= warnQuota {
+	if used := g.options.Store.SizeInUse() * 100 / g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {
 		all = append(all, fmt.Sprintf("%s uses %d %% of its quota", n.Member, used))
 	}
 	return all

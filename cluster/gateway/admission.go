@@ -65,7 +65,7 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 		return ctx, err
 	}
 	ctx, cancel := context.WithCancel(ctx) // and with the stream
-	p := &place{pool: pool, body: time.AfterFunc(g.options.Limits.Timeout, cancel)}
+	p := &place{pool: pool, body: time.AfterFunc(g.limits.Load().Timeout, cancel)}
 	p.ofCall = context.AfterFunc(ctx, p.leave)
 	return context.WithValue(ctx, placeKey{}, p), nil
 }

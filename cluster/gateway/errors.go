@@ -18,7 +18,7 @@ var errTimeout = errors.New("gateway: the cluster took too long")
 // patiently does what needs the cluster, within the node's own time limit. What only
 // needs this node, such as a hash of all keys, takes the time that the client gives it.
 func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.limits.Load().Timeout, errTimeout)
 	defer cancel()
 	return do(ctx)
 }

@@ -63,7 +63,8 @@ const (
 
 // Gateway is a running gateway.
 type Gateway struct {
-	options   Options
+	options   Options                // Limits among them are those of the start
+	limits    atomic.Pointer[Limits] // those of now
 	log       hclog.Logger
 	clusterID uint64
 	grpc      *grpc.Server
@@ -122,6 +123,7 @@ func Start(o Options) (*Gateway, error) {
 			pb.Lease_LeaseKeepAlive_FullMethodName: make(chan struct{}, maxKeepAlives),
 		},
 	}
+	g.limits.Store(&o.Limits)
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
@@ -159,7 +161,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return &ListenError{g.options.Client, err}
 	}
-	g.clients = newListener(clients, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.clients = newListener(clients, g.connections, &g.metrics.refusedConnections)
 	g.clients.received, g.clients.sent = &g.metrics.received, &g.metrics.sent
 	if g.options.HTTP == "" {
 		return nil
@@ -168,7 +170,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
-	g.web = newListener(web, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.web = newListener(web, g.connections, &g.metrics.refusedConnections)
 	return nil
 }
 

@@ -38,7 +38,7 @@ type space interface {
 // It counts what the state takes, Store.SizeInUse, and not the files as etcd does: files
 // that are replaced go by themselves, so nobody has to defragment for the alarm to end.
 type quota struct {
-	limit   int64 // bytes
+	limit   func() int64 // bytes
 	store   space
 	pending func() int64                                              // bytes of the writes under way here
 	members func() (me uint64, all []uint64, inOffice bool)           // me is 0 before this node is one
@@ -56,7 +56,7 @@ type measured struct{ inUse, committed int64 }
 
 func newQuota(g *Gateway) *quota {
 	q := &quota{
-		limit: g.options.Limits.Quota, store: g.options.Store, pending: g.bytes.Load, log: g.log,
+		limit: func() int64 { return g.limits.Load().Quota }, store: g.options.Store, pending: g.bytes.Load, log: g.log,
 		members: func() (me uint64, all []uint64, inOffice bool) {
 			c := g.options.Node.Configuration()
 			for _, m := range c.Members {
@@ -84,7 +84,7 @@ func (q *quota) admit() error {
 	}
 	known, pending := q.measured.Load(), q.pending()
 	grown := max(0, q.store.Committed()-known.committed) // less than 0 after a restore
-	if known.inUse+grown+pending <= q.limit || q.measure()+pending <= q.limit {
+	if known.inUse+grown+pending <= q.limit() || q.measure()+pending <= q.limit() {
 		return nil
 	}
 	q.refused.Store(true)
@@ -125,7 +125,7 @@ func (q *quota) run(ctx context.Context) {
 
 // step has alarms raised and taken back.
 func (q *quota) step(ctx context.Context) {
-	refused, inUse, room := q.refused.Swap(false), q.measure(), q.limit/100*roomAgain
+	refused, inUse, room := q.refused.Swap(false), q.measure(), q.limit()/100*roomAgain
 	me, members, inOffice := q.members()
 	if me == 0 {
 		return
@@ -139,7 +139,7 @@ func (q *quota) step(ctx context.Context) {
 		}
 	}
 	switch {
-	case !mine && (inUse > q.limit || refused && inUse >= room):
+	case !mine && (inUse > q.limit() || refused && inUse >= room):
 		q.say(ctx, pb.AlarmRequest_ACTIVATE, me, inUse)
 	case mine && inUse < room:
 		q.say(ctx, pb.AlarmRequest_DEACTIVATE, me, inUse)
@@ -156,9 +156,9 @@ func (q *quota) say(ctx context.Context, action pb.AlarmRequest_AlarmAction, mem
 	case err != nil:
 		q.log.Debug("an alarm was not changed", "member", member, "to", action, "error", err)
 	case action == pb.AlarmRequest_ACTIVATE:
-		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted", "member", member, "in use", inUse, "quota", q.limit)
+		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted", "member", member, "in use", inUse, "quota", q.limit())
 	default:
-		q.log.Info("alarm NOSPACE taken back", "member", member, "in use", inUse, "quota", q.limit)
+		q.log.Info("alarm NOSPACE taken back", "member", member, "in use", inUse, "quota", q.limit())
 	}
 }
 

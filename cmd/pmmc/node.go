@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,9 @@ within shutdown_timeout of its configuration, the second at once. Both lose noth
 
 When it takes part in the cluster, and so can answer clients, it prints one line
 that begins with "ready". All else that it has to say goes to the standard error.
+
+Upon SIGHUP it reads its configuration again. The log level and the limits are then those
+that are written there, but for what its log names, which takes a new start.
 
 With join in its configuration it waits until it is added to the cluster, and says
 by which command that is done. A node whose member is removed says so, and what to
@@ -62,7 +67,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, secure, observe, c.OutOrStdout(), c.ErrOrStderr())
+			return runNode(c.Context(), cfg, secure, observe, reloading{path, level}, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -90,7 +95,7 @@ func checkLevel(level string) error {
 const gcPercent = 200
 
 // runNode runs one node until ctx ends, or the node does.
-func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), out, logs io.Writer) error {
+func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), again reloading, out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -114,13 +119,22 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 				cfg.Node.Name, cfg.Cluster, cfg.Listen.Client, cmp.Or(cfg.Listen.HTTP, "off"), cfg.Listen.Peer)
 		}
 	})
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	var cause error
-	select {
-	case <-ctx.Done():
-		log.Info("ending", "cause", context.Cause(ctx))
-	case cause = <-failed:
-	case <-s.node.Done():
-		cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
+	for running := true; running; {
+		running = false
+		select {
+		case <-hangups:
+			again.reload(s, log, logs)
+			running = true
+		case <-ctx.Done():
+			log.Info("ending", "cause", context.Cause(ctx))
+		case cause = <-failed:
+		case <-s.node.Done():
+			cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
+		}
 	}
 	cancel()
 	announcing.Wait()
