@@ -46,7 +46,7 @@ test/page/node_modules: test/page/package-lock.json
 	cd test/page && npm ci --no-audit --no-fund --loglevel error && touch node_modules
 
 .PHONY: screenshots
-screenshots: browser ## Take the README's pictures of the page, into docs
+screenshots: browser ## Take the README's pictures of the page, into docs, in two minutes
 	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
 .PHONY: test

@@ -89,7 +89,9 @@ func (l *Leader) onTick(env Env) {
 	case l.standing == canvassing:
 		l.poll(env)
 		if e.silent > 4*e.limit {
-			l.listen(env) // no majority answers; begin again
+			// No majority answers, and the one in office does not: nobody is known to be.
+			l.round = max(l.round, e.ballot.Round)
+			l.recognise(env, Ballot{}, WhyNoMajority)
 		}
 	}
 }

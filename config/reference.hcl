@@ -14,6 +14,9 @@
 # Anywhere a value may come from the environment: env("PMMC_DATA", "/var/lib/pmmc")
 # is the variable PMMC_DATA, or what follows when it isn't set. Without the second
 # part the variable must be set.
+#
+# A node reads its configuration again upon SIGHUP. Where it says so below, what is then
+# written there counts at once; all else takes a new start, and is named in the log.
 
 # The name of the cluster: 1 to 63 of a-z, 0-9 and -. It has no default. Nodes of
 # different clusters refuse each other, so give each cluster a name of its own, and
@@ -36,7 +39,8 @@ node "alpha" {
   data_dir = "data/alpha"
 
   # What is logged, from the most to the least: trace, debug, info, warn, error,
-  # off. At info a node speaks when something changes: an election, a lost peer.
+  # off. At info a node speaks when something changes: an election, a lost peer. It
+  # changes upon SIGHUP, unless --log-level was given.
   log_level = "info"
 
   # How it is logged: text is for people, json for programs, one object a line.
@@ -61,10 +65,11 @@ listen {
   # the member's own client address.
   client = "127.0.0.1:2379"
 
-  # For /health, /metrics and etcd's JSON gateway under /v3/, as host:port, or "off" for
-  # none. With a block tls { client { … } } it is https with the same certificate; a
-  # client needs one for /v3/ where it needs one at the client address, and none for the
-  # others. Give each of several nodes on one machine its own.
+  # For /health, /metrics, the page of the cluster at / and etcd's JSON gateway under
+  # /v3/, as host:port, or "off" for none. With a block tls { client { … } } it is https
+  # with the same certificate; a client needs one for the page and /v3/ where it needs one
+  # at the client address, and none for the others. Give each of several nodes on one
+  # machine its own.
   http = "127.0.0.1:2380"
 }
 
@@ -252,7 +257,8 @@ limits {
   # How long one request may be, from 1KiB to 16MiB. The same on all nodes.
   request_bytes = "1.5MiB"
 
-  # How many operations one transaction may have. The same on all nodes.
+  # How many operations one transaction may have. The same on all nodes. It changes upon
+  # SIGHUP.
   txn_ops = 128
 
   # How many requests are served at a time; more are refused as ResourceExhausted.
@@ -260,7 +266,8 @@ limits {
   in_flight = 4096
 
   # How many bytes the writes being served may hold together; more are refused as
-  # ResourceExhausted. At least request_bytes. Lower it where memory is short.
+  # ResourceExhausted. At least request_bytes. Lower it where memory is short. It changes
+  # upon SIGHUP.
   in_flight_bytes = "256MiB"
 
   # How much this node's database may take, from 1MiB to 8192GiB; "0B" is the default.
@@ -268,7 +275,7 @@ limits {
   # takes puts until history is compacted and keys are deleted, which goes on; the alarm
   # ends by itself when 10 % are free again. What counts is what the state takes; files
   # that are being replaced come on top, so let the disk have twice as much. etcd's name
-  # for it is --quota-backend-bytes.
+  # for it is --quota-backend-bytes. It changes upon SIGHUP.
   quota = "2GiB"
 
   # How much room this node's disk should have, at most 1024GiB. Where it has less, the
@@ -284,15 +291,17 @@ limits {
   check_every = "24h"
 
   # How many connections of clients are open at a time; the next one is closed at
-  # once. A client needs one, however many requests it has under way.
+  # once. A client needs one, however many requests it has under way. It changes upon
+  # SIGHUP; those that are open stay.
   connections = 8192
 
   # How long a request is served at the most, and less if its client says so. More
-  # than the time in which a leader is replaced.
+  # than the time in which a leader is replaced. It changes upon SIGHUP.
   request_timeout = "7s"
 
   # How long a node that is told to end takes to do so cleanly, at the most. Then it
-  # ends at once, which loses nothing but makes the next start longer.
+  # ends at once, which loses nothing but makes the next start longer. It changes upon
+  # SIGHUP.
   shutdown_timeout = "10s"
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"runtime/debug"
@@ -28,6 +29,7 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 
 // describe says for operators what a node showed of itself.
 func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
+	earlier := g.earlier.Load()
 	r := &admin.StatusResponse{
 		Cluster: g.options.Cluster, Member: g.options.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
@@ -46,6 +48,16 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
 		Latency: g.metrics.latency(), Sync: times(n.Journal.SyncTimes),
 		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
+
+		Elected: n.Runtime.Office.Elected, Changes: changes(n), Peers: peers(n), Rates: ratesOf(&n, earlier),
+		Scouts: uint64(n.Runtime.Kinds["scout"].Alive), Commanders: uint64(n.Runtime.Kinds["commander"].Alive),
+		Warnings: append(n.Warnings(*earlier), g.spaceWarnings(n)...),
+	}
+	if began := n.Runtime.Began; !began.IsZero() {
+		r.Up = n.At.Sub(began).Seconds()
+	}
+	if since := n.Runtime.Office.Since; !since.IsZero() {
+		r.OfficeAge = n.At.Sub(since).Seconds()
 	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
@@ -56,18 +68,6 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	for _, d := range n.Replica.Recent {
 		r.Recent = append(r.Recent, &admin.DecreeSeen{
 			Slot: d.Slot, Ballot: d.Ballot.Proto(), Kind: d.Kind, Commands: uint64(d.Commands), Bytes: uint64(d.Bytes),
-		})
-	}
-	if since := n.Runtime.Office.Since; !since.IsZero() {
-		r.InOfficeSince = since.UnixMilli()
-	}
-	for _, member := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
-		p := n.Transport.Peers[member]
-		r.Peers = append(r.Peers, &admin.PeerSeen{Member: member, Connected: p.Connected, RoundTrip: p.RoundTrip.Nanoseconds()})
-	}
-	for _, c := range n.Runtime.Office.Changes {
-		r.Changes = append(r.Changes, &admin.OfficeChange{
-			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
 		})
 	}
 	return r
@@ -89,6 +89,38 @@ func (m *metrics) latency() *admin.Times {
 		for i, n := range one.Counts {
 			all.Counts[i] += n
 		}
+	}
+	return all
+}
+
+func changes(n cluster.Status) (all []*admin.OfficeChange) {
+	for _, c := range n.Runtime.Office.Changes {
+		holder, _ := n.Configuration.Member(c.InOffice.Leader)
+		all = append(all, &admin.OfficeChange{
+			Age: n.At.Sub(c.At).Seconds(), Epoch: c.Epoch, Standing: c.Standing, Ballot: c.InOffice.Proto(), InOffice: holder.Name, Why: string(c.Why),
+		})
+	}
+	return all
+}
+
+func peers(n cluster.Status) (all []*admin.Peer) {
+	for _, name := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
+		p := n.Transport.Peers[name]
+		all = append(all, &admin.Peer{Name: name, Connected: p.Connected, Age: n.At.Sub(p.Since).Seconds(), RoundTrip: p.RoundTrip.Seconds()})
+	}
+	return all
+}
+
+// warnQuota is the part of the quota, in percent, from which on its use is worth a warning.
+const warnQuota = 80
+
+func (g *Gateway) spaceWarnings(n cluster.Status) (all []string) {
+	for _, a := range g.options.Store.Alarms() {
+		m, _ := n.Configuration.Member(uint32(a.MemberID))
+		all = append(all, fmt.Sprintf("%s: %s", m.Name, a.Alarm))
+	}
+	if used := g.options.Store.SizeInUse() * 100 / g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {
+		all = append(all, fmt.Sprintf("%s uses %d %% of its quota", n.Member, used))
 	}
 	return all
 }

@@ -39,7 +39,7 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 	if err := g.refusal(call); err != nil {
 		return ctx, g.refuse(call, err)
 	}
-	p := pool.enterStream(ctx, g.options.Limits.Timeout)
+	p := pool.enterStream(ctx, g.limits.Load().Timeout)
 	if p == nil {
 		return ctx, g.refuse(call, rpctypes.ErrGRPCRequestTooManyRequests)
 	}

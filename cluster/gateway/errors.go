@@ -19,11 +19,11 @@ var errTimeout = errors.New("gateway: the cluster took too long")
 // needs this node, such as a hash of all keys, takes the time that the client gives it.
 func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
 	if p := placeOf(ctx); p != nil && p.of == g.requests { // the request ends with it
-		p.limit(g.options.Limits.Timeout)
+		p.limit(g.limits.Load().Timeout)
 		defer p.unlimit()
 		return do(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Limits.Timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.limits.Load().Timeout, errTimeout)
 	defer cancel()
 	return do(ctx)
 }

@@ -63,7 +63,8 @@ const (
 
 // Gateway is a running gateway.
 type Gateway struct {
-	options   Options
+	options   Options                // Limits among them are those of the start
+	limits    atomic.Pointer[Limits] // those of now
 	log       hclog.Logger
 	clusterID uint64
 	grpc      *grpc.Server
@@ -87,6 +88,8 @@ type Gateway struct {
 	term atomic.Uint64                  // the highest round that was in office
 
 	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
+	earlier  atomic.Pointer[cluster.Status]       // the node, some seconds ago
+	recent   recent
 
 	leader leaderWatch
 
@@ -122,9 +125,11 @@ func Start(o Options) (*Gateway, error) {
 		},
 		drained: make(chan struct{}),
 	}
+	g.limits.Store(&o.Limits)
 	g.life, g.end = context.WithCancel(context.Background())
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
+	g.earlier.Store(&cluster.Status{})
 	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
@@ -160,7 +165,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return &ListenError{g.options.Client, err}
 	}
-	g.clients = newListener(clients, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.clients = newListener(clients, g.connections, &g.metrics.refusedConnections)
 	g.clients.received, g.clients.sent = &g.metrics.received, &g.metrics.sent
 	if g.options.HTTP == "" {
 		return nil
@@ -169,7 +174,7 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return errors.Join(&ListenError{g.options.HTTP, err}, clients.Close())
 	}
-	g.web = newListener(web, g.options.Limits.Connections, &g.metrics.refusedConnections)
+	g.web = newListener(web, g.connections, &g.metrics.refusedConnections)
 	return nil
 }
 

@@ -128,7 +128,7 @@ func (j *jsonGateway) receive(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return rpctypes.ErrGRPCRequestTooManyRequests
 	}
-	if err := control.SetReadDeadline(time.Now().Add(j.g.options.Limits.Timeout)); err != nil {
+	if err := control.SetReadDeadline(time.Now().Add(j.g.limits.Load().Timeout)); err != nil {
 		return err
 	}
 	most := int64(j.g.options.Limits.RequestBytes)/3*4 + jsonOverhead

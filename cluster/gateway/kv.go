@@ -30,7 +30,7 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 		return response, rpctypes.ErrGRPCRequestTooLarge
 	}
 	defer g.bytes.Add(-size)
-	if g.bytes.Add(size) > int64(g.options.Limits.InFlightBytes) {
+	if g.bytes.Add(size) > int64(g.limits.Load().InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
 	if op.Alarm == nil && g.options.Store.Corrupt() {
@@ -160,7 +160,7 @@ func (s *kvServer) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*
 
 // Txn executes a transaction; one that only reads takes no slot.
 func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
-	if err := kv.CheckTxn(r, s.g.options.Limits.TxnOps); err != nil {
+	if err := kv.CheckTxn(r, s.g.limits.Load().TxnOps); err != nil {
 		return nil, err
 	}
 	var resp *pb.TxnResponse

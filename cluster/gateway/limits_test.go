@@ -239,3 +239,28 @@ func TestPanic(t *testing.T) {
 		t.Errorf("%d places are taken", n)
 	}
 }
+
+// SetLimits changes what the next request is held to, and leaves alone what the gateway
+// was built by.
+func TestLimitsChangeWhileTheGatewayRuns(t *testing.T) {
+	f := start(t)
+	two := func() error {
+		_, err := f.Txn(t.Context()).Then(clientv3.OpPut("a", "1"), clientv3.OpPut("b", "1")).Commit()
+		return err
+	}
+	if err := two(); err != nil {
+		t.Fatal(err)
+	}
+	f.gateway.SetLimits(Limits{TxnOps: 1, Quota: 1 << 20, RequestBytes: 1, InFlight: 1})
+	if err := two(); !errors.Is(err, rpctypes.ErrTooManyOps) {
+		t.Errorf("two operations where one is allowed: %v", err)
+	}
+	f.put("a", strings.Repeat("x", 1000)) // longer than the bytes that are not taken over
+	r, err := f.Status(t.Context(), f.gateway.ClientAddr())
+	if err != nil || r.DbSizeQuota != 1<<20 {
+		t.Errorf("the quota is %d, %v", r.DbSizeQuota, err)
+	}
+	if n := f.gateway.requests.limit; n != f.gateway.limits.Load().InFlight {
+		t.Errorf("%d requests may be under way, and %d are said to", n, f.gateway.limits.Load().InFlight)
+	}
+}

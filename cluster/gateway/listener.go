@@ -10,7 +10,7 @@ import (
 // know yet: it waits for their first words for long, and would at the end, too.
 type listener struct {
 	net.Listener
-	limit int
+	limit func() int
 
 	refused        *counter // connections
 	received, sent *counter // bytes
@@ -19,7 +19,7 @@ type listener struct {
 	open map[*connection]struct{}
 }
 
-func newListener(l net.Listener, limit int, refused *counter) *listener {
+func newListener(l net.Listener, limit func() int, refused *counter) *listener {
 	return &listener{
 		Listener: l, limit: limit, refused: refused, received: new(counter), sent: new(counter), open: make(map[*connection]struct{}),
 	}
@@ -35,7 +35,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &connection{Conn: conn, listener: l}
 		l.mu.Lock()
-		full := len(l.open) >= l.limit
+		full := len(l.open) >= l.limit()
 		if !full {
 			l.open[c] = struct{}{}
 		}

@@ -48,6 +48,7 @@ func (g *Gateway) keepLooking() {
 func (g *Gateway) look() {
 	s := g.options.Node.Status()
 	g.seen.Store(&s)
+	g.earlier.Store(g.recent.keep(&s))
 	g.noteAnswers(s.Roles, s.Silent, s.At)
 	if s.Replica.SlotOut > 0 {
 		g.metrics.replica.Store(&s.Replica)

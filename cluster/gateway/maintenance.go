@@ -27,7 +27,7 @@ func (s *maintenanceServer) Status(context.Context, *pb.StatusRequest) (*pb.Stat
 	n, store := s.g.options.Node.Status(), s.g.options.Store
 	resp := &pb.StatusResponse{
 		Header: s.g.header(store.Revision()), Version: version.Version, StorageVersion: clusterVersion(),
-		DbSize: store.Size(), DbSizeInUse: store.SizeInUse(), DbSizeQuota: s.g.options.Limits.Quota,
+		DbSize: store.Size(), DbSizeInUse: store.SizeInUse(), DbSizeQuota: s.g.limits.Load().Quota,
 		Leader: uint64(n.Replica.Office.Leader), RaftTerm: n.Replica.Office.Round,
 		RaftIndex: decided(n), RaftAppliedIndex: executed(n),
 		DowngradeInfo: &pb.DowngradeInfo{},

@@ -24,7 +24,7 @@ var etcdMetrics = []family{
 	count("etcd_server_proposals_applied_total", "The highest slot that was executed.", func(s *scrape) uint64 { return executed(s.Status) }),
 	gauge("etcd_server_proposals_pending", "Commands of this node that wait for their answers.", func(s *scrape) int { return s.Client.Proposals }),
 	count("etcd_server_proposals_failed_total", "Commands of this node that their callers gave up, or that were too many.", func(s *scrape) uint64 { return s.Client.ProposalsFailed }),
-	gauge("etcd_server_quota_backend_bytes", "As pmmc_database_quota_bytes.", func(s *scrape) int64 { return s.g.options.Limits.Quota }),
+	gauge("etcd_server_quota_backend_bytes", "As pmmc_database_quota_bytes.", func(s *scrape) int64 { return s.g.limits.Load().Quota }),
 	{
 		name: "etcd_server_version", kind: prometheus.GaugeValue, labels: []string{"server_version"},
 		help:    "1, with the version of etcd's API.",

@@ -38,7 +38,7 @@ var storageMetrics = []family{
 	}),
 	gauge("pmmc_database_bytes", "Size of the key-value store on disk.", func(s *scrape) int64 { return s.g.options.Store.Size() }),
 	gauge("pmmc_database_in_use_bytes", "Size of the present state.", func(s *scrape) int64 { return s.g.options.Store.SizeInUse() }),
-	gauge("pmmc_database_quota_bytes", "What the size of the present state may be.", func(s *scrape) int64 { return s.g.options.Limits.Quota }),
+	gauge("pmmc_database_quota_bytes", "What the size of the present state may be.", func(s *scrape) int64 { return s.g.limits.Load().Quota }),
 	gauge("pmmc_no_space", "1 if any member has raised the alarm NOSPACE.", func(s *scrape) int { return oneIf(s.g.options.Store.NoSpace()) }),
 	gauge("pmmc_revision", "Revision of the key-value store.", func(s *scrape) int64 { return s.g.options.Store.Revision() }),
 	gauge("pmmc_compact_revision", "Revision up to which its history is compacted.", func(s *scrape) int64 { return s.g.options.Store.CompactRevision() }),

@@ -101,6 +101,20 @@ func (l Limits) orDefault() Limits {
 	}
 }
 
+// SetLimits changes the limits while the gateway runs, but for those by which it was
+// built: RequestBytes, InFlight, WatchStreams and Watches stay. What is under way is not
+// cut off.
+func (g *Gateway) SetLimits(l Limits) {
+	l = l.orDefault()
+	built := g.options.Limits
+	l.RequestBytes, l.InFlight, l.WatchStreams, l.Watches = built.RequestBytes, built.InFlight, built.WatchStreams, built.Watches
+	g.limits.Store(&l)
+	wake(g.quota.woken)
+}
+
+// connections is how many each listener may have open.
+func (g *Gateway) connections() int { return g.limits.Load().Connections }
+
 // A ListenError says why clients cannot reach a gateway.
 type ListenError struct {
 	Address string

@@ -41,7 +41,7 @@ type space interface {
 // It counts what the state takes, Store.SizeInUse, and not the files as etcd does: files
 // that are replaced go by themselves, so nobody has to defragment for the alarm to end.
 type quota struct {
-	limit   int64 // bytes
+	limit   func() int64 // bytes
 	store   space
 	pending func() int64                                              // bytes of the writes under way here
 	members func() (me uint64, all []uint64, inOffice bool)           // me is 0 before this node is one
@@ -61,7 +61,7 @@ type measured struct{ inUse, committed int64 }
 
 func newQuota(g *Gateway) *quota {
 	q := &quota{
-		limit: g.options.Limits.Quota, store: g.options.Store, pending: g.bytes.Load, log: g.log,
+		limit: func() int64 { return g.limits.Load().Quota }, store: g.options.Store, pending: g.bytes.Load, log: g.log,
 		members: func() (me uint64, all []uint64, inOffice bool) {
 			c := g.options.Node.Configuration()
 			for _, m := range c.Members {
@@ -90,7 +90,7 @@ func (q *quota) admit() error {
 	}
 	known, pending := q.measured.Load(), q.pending()
 	grown := max(0, q.store.Committed()-known.committed) // less than 0 after a restore
-	if known.inUse+grown+pending <= q.limit || q.measure()+pending <= q.limit {
+	if known.inUse+grown+pending <= q.limit() || q.measure()+pending <= q.limit() {
 		return nil
 	}
 	q.refused.Store(true)
@@ -131,7 +131,7 @@ func (q *quota) run(ctx context.Context) {
 
 // step has alarms raised and taken back.
 func (q *quota) step(ctx context.Context) {
-	refused, inUse, room := q.refused.Swap(false), q.measure(), q.limit/100*roomAgain
+	refused, inUse, room := q.refused.Swap(false), q.measure(), q.limit()/100*roomAgain
 	me, members, inOffice := q.members()
 	if me == 0 {
 		return
@@ -148,7 +148,7 @@ func (q *quota) step(ctx context.Context) {
 		}
 	}
 	switch {
-	case !mine && (inUse > q.limit || refused && inUse >= room || scarce):
+	case !mine && (inUse > q.limit() || refused && inUse >= room || scarce):
 		q.say(ctx, pb.AlarmRequest_ACTIVATE, own, inUse)
 	case mine && inUse < room && !scarce:
 		q.say(ctx, pb.AlarmRequest_DEACTIVATE, own, inUse)
@@ -166,9 +166,9 @@ func (q *quota) say(ctx context.Context, action pb.AlarmRequest_AlarmAction, a *
 	case err != nil:
 		q.log.Debug("an alarm was not changed", "member", member, "to", action, "error", err)
 	case action == pb.AlarmRequest_ACTIVATE:
-		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted, or disks have room", "member", member, "in use", inUse, "quota", q.limit, "disks full", q.noRoom.Load())
+		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted, or disks have room", "member", member, "in use", inUse, "quota", q.limit(), "disks full", q.noRoom.Load())
 	default:
-		q.log.Info("alarm taken back", "alarm", a.Alarm, "member", member, "in use", inUse, "quota", q.limit)
+		q.log.Info("alarm taken back", "alarm", a.Alarm, "member", member, "in use", inUse, "quota", q.limit())
 	}
 }
 

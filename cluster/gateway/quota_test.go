@@ -81,7 +81,7 @@ func (f *fixture) wantFull(full bool) {
 		f.t.Error(err)
 	}
 	r, err := f.Status(ctx, f.gateway.ClientAddr())
-	if err != nil || r.DbSizeQuota != f.gateway.options.Limits.Quota || slices.Contains(r.Errors, "memberID:1 alarm:NOSPACE") != full && len(r.Errors) != 1 {
+	if err != nil || r.DbSizeQuota != f.gateway.limits.Load().Quota || slices.Contains(r.Errors, "memberID:1 alarm:NOSPACE") != full && len(r.Errors) != 1 {
 		f.t.Errorf("full: %t, and status = %v, %v", full, r, err)
 	}
 	code, body := f.web("/health")
@@ -122,7 +122,7 @@ func (s *fakeSpace) Alarms() (all []*pb.AlarmMember) {
 func newFakeQuota(s *fakeSpace) (q *quota, proposed *[]string) {
 	proposed = new([]string)
 	q = &quota{
-		limit: 1000, store: s, pending: func() int64 { return 0 }, log: hclog.NewNullLogger(),
+		limit: func() int64 { return 1000 }, store: s, pending: func() int64 { return 0 }, log: hclog.NewNullLogger(),
 		members: func() (uint64, []uint64, bool) { return 1, []uint64{1, 2}, false },
 		scarce:  func() bool { return false },
 		propose: func(_ context.Context, r *pb.AlarmRequest) error {

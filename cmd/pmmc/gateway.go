@@ -11,18 +11,22 @@ import (
 
 // gatewayOptions says in the words of package gateway what a configuration says.
 func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, store *kv.Store, log hclog.Logger) gateway.Options {
-	usual := gateway.DefaultLimits()
 	return gateway.Options{
 		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer != nil,
 		Node: node, Store: store, Cluster: c.Cluster, Member: c.Node.Name,
-		Limits: gateway.Limits{
-			RequestBytes: int(c.Limits.RequestBytes), TxnOps: c.Limits.TxnOps,
-			InFlight: c.Limits.InFlight, InFlightBytes: int(c.Limits.InFlightBytes), Connections: c.Limits.Connections,
-			WatchStreams: usual.WatchStreams, Watches: usual.Watches, Timeout: c.Limits.RequestTimeout, Quota: c.Limits.Quota,
-		},
+		Limits: gatewayLimits(c.Limits),
 		AutoCompaction: gateway.AutoCompaction{
 			Period: c.AutoCompaction.Period, Revisions: int64(c.AutoCompaction.Revisions),
 		},
 		Logger: log.Named("gateway"),
+	}
+}
+
+func gatewayLimits(l config.Limits) gateway.Limits {
+	usual := gateway.DefaultLimits()
+	return gateway.Limits{
+		RequestBytes: int(l.RequestBytes), TxnOps: l.TxnOps,
+		InFlight: l.InFlight, InFlightBytes: int(l.InFlightBytes), Connections: l.Connections,
+		WatchStreams: usual.WatchStreams, Watches: usual.Watches, Timeout: l.RequestTimeout, Quota: l.Quota,
 	}
 }

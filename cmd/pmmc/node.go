@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -26,6 +28,9 @@ within shutdown_timeout of its configuration, the second at once. Both lose noth
 
 When it takes part in the cluster, and so can answer clients, it prints one line
 that begins with "ready". All else that it has to say goes to the standard error.
+
+Upon SIGHUP it reads its configuration again. The log level and the limits are then those
+that are written there, but for what its log names, which takes a new start.
 
 With join in its configuration it waits until it is added to the cluster, and says
 by which command that is done. A node whose member is removed says so, and what to
@@ -60,7 +65,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, observe, c.OutOrStdout(), c.ErrOrStderr())
+			return runNode(c.Context(), cfg, observe, reloading{path, level}, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -93,9 +98,9 @@ const rebuilds = 3
 
 // runNode runs one node until ctx ends, or the node does. One that ends because its state
 // is damaged is started again: it puts that aside, and fetches what the others have.
-func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), out, logs io.Writer) error {
+func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
 	for begins := 0; ; begins++ {
-		err := runOnce(ctx, cfg, observe, out, logs)
+		err := runOnce(ctx, cfg, observe, again, out, logs)
 		var damage *kv.DamagedError
 		if !errors.As(err, &damage) || !hasOthers(cfg) || begins == rebuilds || ctx.Err() != nil {
 			return err
@@ -105,7 +110,7 @@ func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 }
 
 // runOnce runs a node until ctx ends, or the node does.
-func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event), out, logs io.Writer) error {
+func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
 	secure, err := loadTLS(cfg, log)
 	if err != nil {
@@ -137,13 +142,22 @@ func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 			notify(log, "STATUS=takes part in the cluster")
 		}
 	})
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	var cause error
-	select {
-	case <-ctx.Done():
-		log.Info("ending", "cause", context.Cause(ctx))
-	case cause = <-failed:
-	case <-s.node.Done():
-		cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
+	for running := true; running; {
+		running = false
+		select {
+		case <-hangups:
+			again.reload(s, log, logs)
+			running = true
+		case <-ctx.Done():
+			log.Info("ending", "cause", context.Cause(ctx))
+		case cause = <-failed:
+		case <-s.node.Done():
+			cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
+		}
 	}
 	notify(log, daemon.SdNotifyStopping)
 	cancel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,11 +21,13 @@ import (
 
 // server is one member at work: its store, its node, and the gateway in front.
 type server struct {
+	node  *cluster.Node
+	serve func() error // starts the gateway
+
+	mu      sync.Mutex // a reload may come while the member joins
 	config  *config.Config
-	node    *cluster.Node
 	store   *kv.Store
 	gateway *gateway.Gateway // nil while the member joins, or its state is fetched anew
-	serve   func() error     // starts it
 }
 
 // newLogger logs to w as the configuration wants it.
@@ -57,6 +60,8 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 		return nil, advise(err) // it has closed the store
 	}
 	s.serve = func() (err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.gateway, err = gateway.Start(gatewayOptions(c, secure, s.node, store, log)); err != nil {
 			return advise(err)
 		}

@@ -5,11 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,10 +26,17 @@ const statusHelp = `Ask each node how it is, and show it in a table, or with --j
   BALLOT    ballot_num of its leader, as round.member
   LEADER    active where its leader is in office; passive, canvassing or scouting
   OFFICE    who is in office, as far as the node knows
+  SINCE     for how long, as the node saw it
   SLOT_IN   its replica proposes there next
   SLOT_OUT  its replica executes that next
   LAG       how many slots it is behind the one of those asked that is furthest
+  WRITES/S  commands that it executed a second, within the last ten
+  FSYNC     how long one took, on average, within the last ten seconds
+  UP        how long the node has run
   PID       of its process
+
+Below the table stands, a line each, what is not as it should be. What to do about it is
+in docs/operations.md, under "Alerts".
 
 The exit code is 1 when no node answered.`
 
@@ -54,11 +58,12 @@ func newStatus() *cobra.Command {
 				return &usageError{c, err}
 			}
 			nodes := askAll(c.Context(), f.endpoints, f.timeout, secure)
-			show := printStatus
 			if asJSON {
-				show = printStatusJSON
+				err = printJSON(c.OutOrStdout(), nodes)
+			} else {
+				err = printStatus(c.OutOrStdout(), nodes)
 			}
-			if err := show(c.OutOrStdout(), nodes); err != nil {
+			if err != nil {
 				return err
 			}
 			return anyReached(nodes)
@@ -105,6 +110,47 @@ type View struct {
 	DiskShort     bool     `json:"disk_short"`
 	PID           int64    `json:"pid"`
 	Version       string   `json:"version"`
+
+	Up         float64        `json:"up_seconds"`
+	OfficeAge  float64        `json:"office_seconds"`
+	Elected    uint64         `json:"elected"`
+	Changes    []OfficeChange `json:"office_changes"`
+	Scouts     uint64         `json:"scouts"`
+	Commanders uint64         `json:"commanders"`
+	Rates      Rates          `json:"rates"`
+	Peers      []Peer         `json:"peers"`
+	Warnings   []string       `json:"warnings"`
+}
+
+// OfficeChange is a change of where a node's leader stands, or of whom it takes to be in
+// office.
+type OfficeChange struct {
+	Age      float64 `json:"age_seconds"`
+	Epoch    uint64  `json:"epoch"`
+	Standing string  `json:"standing"`
+	Ballot   string  `json:"ballot"`
+	Office   string  `json:"office"`
+	Why      string  `json:"why"`
+}
+
+// Rates are what a node did within the last seconds.
+type Rates struct {
+	Seconds   float64 `json:"seconds"`
+	Decrees   float64 `json:"decrees_per_second"`
+	Commands  float64 `json:"commands_per_second"`
+	Reads     float64 `json:"reads_per_second"`
+	Syncs     float64 `json:"syncs_per_second"`
+	SyncMean  float64 `json:"sync_mean_seconds"`
+	SyncP99   float64 `json:"sync_p99_seconds"`
+	ApplyMean float64 `json:"apply_mean_seconds"`
+}
+
+// Peer is another member, as a node sees it.
+type Peer struct {
+	Name      string  `json:"name"`
+	Connected bool    `json:"connected"`
+	Age       float64 `json:"age_seconds"`
+	RoundTrip float64 `json:"round_trip_seconds"`
 }
 
 // askAll asks all nodes at the same time.
@@ -165,14 +211,27 @@ func briefly(err error) string {
 }
 
 func show(r *admin.StatusResponse) *View {
-	return &View{
+	v := &View{
 		Cluster: r.Cluster, Node: r.Member, ID: r.Id, Roles: r.Roles, Ready: r.Ready,
 		Ballot: ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: ballot(r.Promised),
 		SlotIn: r.SlotIn, SlotOut: r.SlotOut, Durable: r.Durable, Waiting: r.Waiting, InFlight: r.InFlight,
 		Restoring: r.Restoring, Accepted: r.Accepted, Forgotten: r.Forgotten,
 		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits, DiskFree: r.DiskFree, DiskShort: r.DiskShort,
 		PID: r.Process, Version: r.Version,
+
+		Up: r.Up, OfficeAge: r.OfficeAge, Elected: r.Elected, Scouts: r.Scouts, Commanders: r.Commanders,
+		Changes: []OfficeChange{}, Peers: []Peer{}, Warnings: append([]string{}, r.Warnings...),
 	}
+	if a := r.Rates; a != nil {
+		v.Rates = Rates{a.Seconds, a.Decrees, a.Commands, a.Reads, a.Syncs, a.SyncMean, a.SyncP99, a.ApplyMean}
+	}
+	for _, c := range r.Changes {
+		v.Changes = append(v.Changes, OfficeChange{c.Age, c.Epoch, c.Standing, ballot(c.Ballot), c.InOffice, c.Why})
+	}
+	for _, p := range r.Peers {
+		v.Peers = append(v.Peers, Peer{p.Name, p.Connected, p.Age, p.RoundTrip})
+	}
+	return v
 }
 
 // ballot shows a ballot as round.member.
@@ -190,63 +249,4 @@ func anyReached(nodes []nodeStatus) error {
 		}
 	}
 	return &hinted{errors.New("no node can be reached"), "Is the cluster running (`make run`, `pmmc dev`)? Is --endpoints right?"}
-}
-
-func printStatusJSON(w io.Writer, nodes []nodeStatus) error { return printJSON(w, nodes) }
-
-func printStatus(w io.Writer, nodes []nodeStatus) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	const columns = "ENDPOINT\tREACHABLE\tNODE\tROLES\tBALLOT\tLEADER\tOFFICE\tSLOT_IN\tSLOT_OUT\tLAG\tJOURNAL\tDATABASE\tPID"
-	fmt.Fprintln(table, columns)
-	for _, n := range nodes {
-		if !n.Reachable {
-			// A row without all cells would end the table's columns.
-			fmt.Fprintf(table, "%s\tno%s  %s\n", n.Endpoint, strings.Repeat("\t-", strings.Count(columns, "\t")-1), n.Error)
-			continue
-		}
-		var roles string
-		for _, r := range n.Roles {
-			roles += r[:1]
-		}
-		fmt.Fprintln(table, strings.Join([]string{
-			n.Endpoint, "yes", n.Node, roles, orDash(n.Ballot), orDash(n.Leader), orDash(n.Office),
-			strconv.FormatUint(n.SlotIn, 10), strconv.FormatUint(n.SlotOut, 10), strconv.FormatUint(n.Lag, 10),
-			size(n.JournalBytes), size(n.DatabaseBytes), strconv.FormatInt(n.PID, 10),
-		}, "\t"))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		if n.Reachable && n.DiskWaits >= diskWaitsLong {
-			fmt.Fprintf(w, "\n%s: its disk hangs or is full: it has completed no write for %v\n", n.Node, time.Duration(n.DiskWaits)*time.Millisecond)
-		}
-		if n.Reachable && n.DiskShort {
-			fmt.Fprintf(w, "\n%s: its disk is nearly full: %s are free\n", n.Node, size(n.DiskFree))
-		}
-	}
-	return nil
-}
-
-// diskWaitsLong is from when on people are told that a write waits, in milliseconds.
-const diskWaitsLong = 1000
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// size shows bytes as people do.
-func size(bytes int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	n, unit := float64(bytes), 0
-	for n >= 1024 && unit < len(units)-1 {
-		n, unit = n/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	return fmt.Sprintf("%.1f %s", n, units[unit])
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,3 +65,34 @@ func TestANodeShowsWhatItDid(t *testing.T) {
 }
 
 func lastChange(s runtime.Stats) runtime.Change { return s.Office.Changes[len(s.Office.Changes)-1] }
+
+// TestANodeWithoutAMajoritySaysSo kills two of three: the third knows of nobody in office
+// any more, and says in words what is wrong. When they are back, it is well.
+func TestANodeWithoutAMajoritySaysSo(t *testing.T) {
+	c := watched(t, 3, clustertest.Options{})
+	acked, stop := load(t, c, 4)
+	c.Eventually("loaded", moreThan(acked, 20))
+	stop()
+	alpha := c.Node("alpha")
+	c.Node("beta").Kill()
+	c.Node("gamma").Kill()
+	want := []string{"no majority: beta and gamma cannot be reached from alpha", "alpha knows of nobody in office, for "}
+	c.Eventually("it says so", func() error {
+		s := alpha.Status()
+		all := strings.Join(s.Warnings(s), "\n")
+		for _, text := range want {
+			if !strings.Contains(all, text) {
+				return fmt.Errorf("%q is not in %q; in office: %q, %+v", text, all, s.InOffice, s.Leader)
+			}
+		}
+		return nil
+	})
+	c.Node("beta").Start()
+	c.Node("gamma").Start()
+	c.Eventually("nothing is wrong", func() error {
+		if s := alpha.Status(); s.InOffice == "" || len(s.Warnings(s)) > 0 {
+			return fmt.Errorf("in office: %q; warnings: %q", s.InOffice, s.Warnings(s))
+		}
+		return nil
+	})
+}

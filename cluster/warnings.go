@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
+)
+
+// From where on something is worth a warning.
+const (
+	warnLag      = 1000                   // slots
+	warnSync     = 100 * time.Millisecond // that one fsync of a hundred takes, rounded up
+	leastSyncs   = 20                     // of which that can be told
+	warnWaiting  = 2 * time.Second        // that a record waits for the disk
+	warnAway     = time.Second            // that a peer is not connected, or nobody in office
+	warnElected  = 4                      // that came into office …
+	recentOffice = 10 * time.Minute       // … within so long
+	warnTrip     = 150 * time.Millisecond
+)
+
+// Warnings says, in words for an operator, what is not as it should be at this node, and
+// of others as far as it knows. Earlier is a Status of some seconds before: what takes
+// long is judged by what was done in between.
+func (s Status) Warnings(earlier Status) []string {
+	all := slices.Concat(s.officeWarnings(), s.peerWarnings(), s.diskWarnings(earlier))
+	if lag := s.Lag(); lag >= warnLag {
+		text := fmt.Sprintf("%s lags %s slots", s.Member, grouped(lag))
+		if s.Replica.Restoring {
+			text += ", and is fetching a snapshot"
+		}
+		all = append(all, text)
+	}
+	for _, role := range s.Silent {
+		all = append(all, fmt.Sprintf("%s: its %s is too busy to show itself", s.Member, role))
+	}
+	for _, actor := range slices.Sorted(maps.Keys(s.Restarts)) {
+		all = append(all, fmt.Sprintf("%s: %s panicked and came back, %s", s.Member, actor, times(uint64(s.Restarts[actor]))))
+	}
+	return all
+}
+
+func (s Status) officeWarnings() (all []string) {
+	office := s.Runtime.Office
+	if away := s.At.Sub(cmp.Or(office.Since, s.Runtime.Began)); s.InOffice == "" && away >= warnAway && len(s.Silent) == 0 {
+		all = append(all, fmt.Sprintf("%s knows of nobody in office, for %s", s.Member, Age(away)))
+	}
+	elected, before := 0, actors.Ballot{}
+	for _, c := range office.Changes {
+		if c.InOffice != before && c.InOffice != (actors.Ballot{}) && s.At.Sub(c.At) <= recentOffice {
+			elected++
+		}
+		before = c.InOffice
+	}
+	if elected >= warnElected {
+		all = append(all, fmt.Sprintf("%s saw the office change hands %d times in the last 10 minutes", s.Member, elected))
+	}
+	return all
+}
+
+// peerWarnings says who cannot be reached, and whether a majority can.
+func (s Status) peerWarnings() (all []string) {
+	var away []string
+	reached, acceptors := 0, 0
+	for _, m := range s.Configuration.Members {
+		peer, known := s.Transport.Peers[m.Name]
+		here := m.Name == s.Member || known && (peer.Connected || s.At.Sub(peer.Since) < warnAway)
+		if m.Acceptor {
+			acceptors++
+		}
+		switch {
+		case !here:
+			away = append(away, m.Name)
+		case m.Acceptor:
+			reached++
+		}
+		if trip := peer.RoundTrip; trip >= warnTrip && peer.Connected {
+			all = append(all, fmt.Sprintf("%s: a round trip to %s takes %s", s.Member, m.Name, Age(trip)))
+		}
+	}
+	switch {
+	case len(away) == 0:
+	case 2*reached <= acceptors:
+		all = append(all, fmt.Sprintf("no majority: %s cannot be reached from %s", enumerated(away), s.Member))
+	default:
+		all = append(all, fmt.Sprintf("%s cannot be reached from %s", enumerated(away), s.Member))
+	}
+	return all
+}
+
+func (s Status) diskWarnings(earlier Status) (all []string) {
+	if at := s.Journal.OldestWaiting; !at.IsZero() && s.At.Sub(at) >= warnWaiting {
+		all = append(all, fmt.Sprintf("%s: a write has waited %s for its disk", s.Member, Age(s.At.Sub(at))))
+	}
+	if s.Disk.Short {
+		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %s MiB are free", s.Member, grouped(uint64(max(0, s.Disk.Free)>>20))))
+	}
+	if s.Disk.Damage != nil {
+		all = append(all, fmt.Sprintf("%s: a file is not what was written: %v", s.Member, s.Disk.Damage))
+	}
+	synced := s.Journal.SyncTimes.Since(earlier.Journal.SyncTimes)
+	took := time.Duration(synced.Quantile(0.99) * float64(time.Second))
+	if synced.Count() >= leastSyncs && took >= warnSync {
+		all = append(all, fmt.Sprintf("%s: fsync takes up to %s", s.Member, Age(took)))
+	}
+	return all
+}
+
+// Age shows a duration as people do: in two units, or in one where it is short.
+func Age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// grouped writes a number with commas: 12,000.
+func grouped(n uint64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// enumerated writes names as in a sentence.
+func enumerated(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
