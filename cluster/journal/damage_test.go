@@ -316,7 +316,7 @@ func TestDamageInARunningJournalIsFound(t *testing.T) {
 	if err := l.Replay(acceptor, func(*messages.Record) {}); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path {
 		t.Fatalf("replay of damaged bytes: %v", err)
 	}
-	if err := l.Check(t.Context(), at); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path || c.After != 42 {
+	if err := l.Check(t.Context(), at); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path || c.After != 42 || c.Offset <= 0 || c.Offset > int64(third) || c.Offset < int64(third)-100 {
 		t.Fatalf("check of damaged bytes: %v", err)
 	}
 	if err := l.Close(); err != nil {
