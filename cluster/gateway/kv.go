@@ -21,10 +21,14 @@ type kvServer struct {
 // propose has an operation, which was checked, decided and executed, and returns its
 // response.
 func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
-	encoded, err := proto.Marshal(op)
+	encoded, err := kv.Encode(op)
 	if err != nil {
-		return response, fmt.Errorf("gateway: encode the request: %w", err)
+		return response, err
 	}
+	return proposeEncoded[R](ctx, g, encoded, kv.TakesSpace(op))
+}
+
+func proposeEncoded[R proto.Message](ctx context.Context, g *Gateway, encoded []byte, takesSpace bool) (response R, err error) {
 	size := int64(len(encoded))
 	if size > int64(g.options.Limits.RequestBytes) {
 		return response, rpctypes.ErrGRPCRequestTooLarge
@@ -33,7 +37,7 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 	if g.bytes.Add(size) > int64(g.options.Limits.InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
-	if kv.TakesSpace(op) {
+	if takesSpace {
 		if err := g.quota.admit(); err != nil {
 			return response, err
 		}
@@ -44,9 +48,9 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 // proposeOwn is propose for operations that are the node's own: clients that flood it
 // must not keep it from them.
 func proposeOwn[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
-	encoded, err := proto.Marshal(op)
+	encoded, err := kv.Encode(op)
 	if err != nil {
-		return response, fmt.Errorf("gateway: encode an operation: %w", err)
+		return response, err
 	}
 	return decide[R](ctx, g, encoded)
 }
@@ -131,7 +135,11 @@ func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, 
 	if err := kv.CheckPut(r); err != nil {
 		return nil, err
 	}
-	resp, err := propose[*pb.PutResponse](ctx, s.g, &pb.InternalRaftRequest{Put: r})
+	encoded, err := kv.EncodePut(r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := proposeEncoded[*pb.PutResponse](ctx, s.g, encoded, true)
 	if err != nil {
 		return nil, err
 	}
