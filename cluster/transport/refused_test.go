@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -314,12 +316,14 @@ func TestTrap3_ServerMustBeTheMember(t *testing.T) {
 	peers := addresses(t, "alpha", "beta")
 	startNode(t, "beta", peers, func(o *Options) { o.TLS = ca.TLS("gamma") })
 	alpha := startNode(t, "alpha", peers, func(o *Options) { o.TLS = ca.TLS("alpha"); o.Limits.Introduction = 1e8 })
-	eventually(t, "said", func() bool { return alpha.log.count("not connected") > 0 })
+	// On a busy machine, the first try may end before the handshake does.
+	eventually(t, "said whose certificate it was", func() bool {
+		return slices.ContainsFunc(strings.Split(alpha.log.String(), "\n"), func(line string) bool {
+			return strings.Contains(line, "not connected") && strings.Contains(line, "gamma")
+		})
+	})
 	if alpha.Stats().Peers["beta"].Connected {
 		t.Error("connected to gamma at beta's address")
-	}
-	if alpha.log.count("gamma") == 0 {
-		t.Errorf("the log does not tell whose certificate it was:\n%s", alpha.log)
 	}
 }
 
