@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -299,8 +300,13 @@ func (f filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	return w, err
 }
 
-// Encode writes the batch.
+// Encode lends the batch to raft-wal's buffer, which is empty: raft-wal copies it once
+// more, to where it writes from, and then has done with it.
 func (plain) Encode(l *raft.Log, w io.Writer) error {
+	if buffer, ok := w.(*bytes.Buffer); ok && buffer.Len() == 0 {
+		*buffer = *bytes.NewBuffer(l.Data)
+		return nil
+	}
 	_, err := w.Write(l.Data)
 	return err
 }
