@@ -21,7 +21,7 @@ COUNT ?= 1
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/pmmc
@@ -36,10 +36,18 @@ run: build ## Run the sample cluster: three processes, data under ./data, until 
 promtool:
 	@command -v promtool >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
 
-# Pages are tested in a browser.
+# Pages are tested in a browser, which a script drives.
 .PHONY: browser
-browser:
+browser: test/page/node_modules
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+test/page/node_modules: test/page/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm; }
+	cd test/page && npm ci --no-audit --no-fund --loglevel error && touch node_modules
+
+.PHONY: screenshots
+screenshots: browser ## Take the README's pictures of the page, into docs
+	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
 .PHONY: test
 test: check browser iproute promtool ## Run all checks and all tests, with the race detector
@@ -65,6 +73,14 @@ sim: ## Run seeded simulations: SEEDS=1000 of them, or SEED=42 alone
 .PHONY: soak
 soak: ## Run fresh seeds for SECONDS=1200
 	go test ./test/simulation -run TestSeeds -count 1 -timeout 0 -v -for=$(SECONDS)s -from=$$(date +%s)
+
+# A finding is an input in testdata/fuzz beside the fuzzer: from then on a test of each run.
+.PHONY: fuzz
+fuzz: SECONDS = 60
+fuzz: ## Run every fuzzer there is for SECONDS=60, one after another
+	@grep -roE --include='*_test.go' '^func Fuzz\w+' . | sort | while IFS=: read -r file name; do \
+	echo "$$file $${name#func }"; \
+	go test "$$(dirname $$file)" -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(SECONDS)s -fuzzminimizetime 5s || exit 1; done
 
 .PHONY: mutants
 mutants: ## See that the simulator finds each planted fault, and write docs/testing.md's table

@@ -39,6 +39,9 @@ type Env interface {
 	// Send hands m to the network, which may lose it. The caller must not touch
 	// m afterwards: on one node sender and receiver share the pointer.
 	Send(to Addr, m proto.Message)
+	// Forward sends the message of this turn, as it came, to another role of this node.
+	// It says nothing of this role and so, alone of all that is sent, waits for no record.
+	Forward(to Addr)
 	// Refuse counts a message that the role has no use for.
 	Refuse(m proto.Message)
 	// Spawn starts a child role whose address is Self's with "/name" behind it.
@@ -90,6 +93,9 @@ func ClientAddr(member string) Addr { return Addr(member + "/client") }
 
 // StewardAddr is the address at which a member's node hears what it has to run.
 func StewardAddr(member string) Addr { return Addr(member + "/steward") }
+
+// HeraldAddr is the address at which a member's node is asked how it is.
+func HeraldAddr(member string) Addr { return Addr(member + "/herald") }
 
 // AcceptorAddr is the address of a member's acceptor in an epoch.
 func AcceptorAddr(member string, epoch uint64) Addr {

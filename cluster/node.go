@@ -40,9 +40,11 @@ type Node struct {
 	transport *transport.Transport
 	tree      *runtime.Node
 	client    *client
+	herald    *herald
 	counts    *stateCounts
+	disk      diskWatch
 
-	chores  sync.WaitGroup // flush and upkeep
+	chores  sync.WaitGroup // flush, upkeep and watchDisk
 	leaving chan struct{}  // closed when its member is to be removed
 	ending  chan struct{}  // closed when the node begins to end
 	done    chan struct{}  // closed when it has ended
@@ -64,11 +66,13 @@ func Start(o Options) (*Node, error) {
 		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
 		names: make(map[string]string), counts: newStateCounts(),
 	}
+	n.herald = newHerald(n)
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeStorage())
 	}
 	n.chores.Go(n.flush)
 	n.chores.Go(n.upkeep)
+	n.chores.Go(n.watchDisk)
 	return n, nil
 }
 
@@ -82,6 +86,9 @@ func (n *Node) open() (err error) {
 	}
 	o := n.options
 	me, _ := o.configuration().Named(o.Member)
+	if err := Claim(o.DataDir, o.Logger); err != nil {
+		return err
+	}
 	if n.identity, err = openIdentity(o.DataDir, o.Cluster, me.ID, o.Member); err != nil {
 		return err
 	}
@@ -158,6 +165,7 @@ func (n *Node) openNetwork() (err error) {
 	}
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
+		runtime.Child{Name: "herald", Actor: func() actor.Actor { return heraldActor{n.herald} }},
 		runtime.Child{Name: "steward", Actor: func() actor.Actor { return door }},
 	)
 	return nil
@@ -190,7 +198,7 @@ func (n *Node) flush() {
 		}
 		n.counts.isDurable(time.Now())
 		// Again and again: the replica may have been restarted.
-		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
+		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable, Short: n.disk.short.Load()})
 	}
 }
 
@@ -307,6 +315,9 @@ func (n *Node) stopInOrder(ctx context.Context) error {
 func (n *Node) cut() {
 	if c, ok := n.journal.(interface{ Crash() }); ok {
 		c.Crash() // from here on, nothing becomes durable
+	}
+	if m, ok := n.machine.(interface{ Abandon() }); ok {
+		m.Abandon() // a disk that is full, or else it would be waited for
 	}
 	n.transport.Kill()
 }

@@ -22,6 +22,7 @@ const golden = "testdata/golden.txt"
 var files = []protoreflect.FileDescriptor{
 	messages.File_messages_paxos_proto, messages.File_messages_pragmatics_proto,
 	messages.File_messages_storage_proto, messages.File_messages_trace_proto,
+	messages.File_messages_herald_proto,
 }
 
 // TestGoldenBytes shows that what was sent and written by earlier versions is still

@@ -35,6 +35,7 @@ var Tree = []Rule{
 	{"replica", Replay, 5, time.Minute},
 	{"client", Again, 5, time.Minute},
 	{"steward", Again, 5, time.Minute},
+	{"herald", Again, 5, time.Minute},
 	{"epoch-*/acceptor", Replay, 5, time.Minute},
 	{"epoch-*/leader", Replay, 5, time.Minute}, // and with a new ballot (S2)
 	{"epoch-*/leader/scout-*", Again, 10, time.Minute},

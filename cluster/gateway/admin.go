@@ -8,7 +8,10 @@ import (
 	"runtime/debug"
 	"slices"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -21,9 +24,14 @@ type adminServer struct {
 
 // Status shows the node.
 func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.StatusResponse, error) {
-	n, earlier := s.g.options.Node.Status(), s.g.earlier.Load()
+	return s.g.describe(s.g.options.Node.Status()), nil
+}
+
+// describe says for operators what a node showed of itself.
+func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
+	earlier := g.earlier.Load()
 	r := &admin.StatusResponse{
-		Cluster: s.g.options.Cluster, Member: n.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
+		Cluster: g.options.Cluster, Member: g.options.Member, Id: n.ID, Roles: n.Roles, Ready: n.Ready, InOffice: n.InOffice,
 		Process: int64(os.Getpid()), Version: programVersion(),
 		Configuration: n.Configuration.Proto(),
 
@@ -33,38 +41,63 @@ func (s *adminServer) Status(context.Context, *admin.StatusRequest) (*admin.Stat
 		Waiting: uint64(n.Replica.Requests), InFlight: uint64(n.Client.Proposals + n.Client.Reads), Restoring: n.Replica.Restoring,
 
 		Accepted: uint64(n.Acceptor.Accepted), Forgotten: n.Acceptor.Forgotten,
-		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: s.g.options.Store.Size(),
+		JournalBytes: n.Journal.DiskBytes, DatabaseBytes: g.options.Store.Size(),
 
-		Elected: n.Runtime.Office.Elected, Changes: changes(n), Peers: peers(n), Rates: ratesOf(&n, earlier),
+		DiskWaits: n.Disk.Waits.Milliseconds(), DiskFree: n.Disk.Free, DiskShort: n.Disk.Short,
+
+		Commands: n.Replica.Commands, Behind: n.Lag(), Seen: n.At.Sub(g.began).Nanoseconds(),
+		Latency: g.metrics.latency(), Sync: times(n.Journal.SyncTimes),
+		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
+
+		Elected: n.Runtime.Office.Elected, Rates: ratesOf(&n, earlier),
 		Scouts: uint64(n.Runtime.Kinds["scout"].Alive), Commanders: uint64(n.Runtime.Kinds["commander"].Alive),
-		Warnings: append(n.Warnings(*earlier), s.spaceWarnings(n)...),
+		Warnings: append(n.Warnings(*earlier), g.spaceWarnings(n)...),
 	}
 	if began := n.Runtime.Began; !began.IsZero() {
 		r.Up = n.At.Sub(began).Seconds()
 	}
-	if since := n.Runtime.Office.Since; !since.IsZero() {
-		r.OfficeAge = n.At.Sub(since).Seconds()
-	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
 	}
-	return r, nil
-}
-
-func changes(n cluster.Status) (all []*admin.OfficeChange) {
-	for _, c := range n.Runtime.Office.Changes {
-		holder, _ := n.Configuration.Member(c.InOffice.Leader)
-		all = append(all, &admin.OfficeChange{
-			Age: n.At.Sub(c.At).Seconds(), Epoch: c.Epoch, Standing: c.Standing, Ballot: c.InOffice.Proto(), InOffice: holder.Name, Why: string(c.Why),
+	for _, a := range n.Actors {
+		r.Alive = append(r.Alive, a.Path())
+	}
+	for _, d := range n.Replica.Recent {
+		r.Recent = append(r.Recent, &admin.DecreeSeen{
+			Slot: d.Slot, Ballot: d.Ballot.Proto(), Kind: d.Kind, Commands: uint64(d.Commands), Bytes: uint64(d.Bytes),
 		})
 	}
-	return all
+	if since := n.Runtime.Office.Since; !since.IsZero() {
+		r.InOfficeSince, r.OfficeAge = since.UnixMilli(), n.At.Sub(since).Seconds()
+	}
+	for _, member := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
+		p := n.Transport.Peers[member]
+		r.Peers = append(r.Peers, &admin.PeerSeen{Member: member, Connected: p.Connected, RoundTrip: p.RoundTrip.Nanoseconds(), Age: n.At.Sub(p.Since).Seconds()})
+	}
+	for _, c := range n.Runtime.Office.Changes {
+		r.Changes = append(r.Changes, &admin.OfficeChange{
+			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
+		})
+	}
+	return r
 }
 
-func peers(n cluster.Status) (all []*admin.Peer) {
-	for _, name := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
-		p := n.Transport.Peers[name]
-		all = append(all, &admin.Peer{Name: name, Connected: p.Connected, Age: n.At.Sub(p.Since).Seconds(), RoundTrip: p.RoundTrip.Seconds()})
+func times(d measure.Distribution) *admin.Times {
+	return &admin.Times{Bounds: d.Bounds, Counts: d.Counts}
+}
+
+// latency is how long clients' requests for keys took so far.
+func (m *metrics) latency() *admin.Times {
+	all := &admin.Times{}
+	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
+		one := times(m.rpcs[method].seconds.Show())
+		if all.Bounds == nil {
+			all = one
+			continue
+		}
+		for i, n := range one.Counts {
+			all.Counts[i] += n
+		}
 	}
 	return all
 }
@@ -72,12 +105,12 @@ func peers(n cluster.Status) (all []*admin.Peer) {
 // warnQuota is the part of the quota, in percent, from which on its use is worth a warning.
 const warnQuota = 80
 
-func (s *adminServer) spaceWarnings(n cluster.Status) (all []string) {
-	for _, a := range s.g.options.Store.Alarms() {
+func (g *Gateway) spaceWarnings(n cluster.Status) (all []string) {
+	for _, a := range g.options.Store.Alarms() {
 		m, _ := n.Configuration.Member(uint32(a.MemberID))
 		all = append(all, fmt.Sprintf("%s: %s", m.Name, a.Alarm))
 	}
-	if used := s.g.options.Store.SizeInUse() * 100 / s.g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {
+	if used := g.options.Store.SizeInUse() * 100 / g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {
 		all = append(all, fmt.Sprintf("%s uses %d %% of its quota", n.Member, used))
 	}
 	return all

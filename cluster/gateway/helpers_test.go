@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,10 @@ type lonely struct {
 	refuses  error             // changes of configuration
 	fails    error             // of all calls
 	panics   bool
+
+	looks int                                           // calls of Status so far
+	show  atomic.Pointer[func() []byte]                 // to other members
+	asked func(context.Context, string) ([]byte, error) // another member
 }
 
 // begin is the part that Propose and Barrier share.
@@ -95,6 +100,7 @@ func (n *lonely) Done() <-chan struct{} { return n.done }
 func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.looks++
 	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"epoch-*/acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
@@ -157,6 +163,20 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	}
 	n.leader = to == 1
 	return nil
+}
+
+// Present keeps what would be shown to others. Some tests hold the lock meanwhile.
+func (n *lonely) Present(show func() []byte) { n.show.Store(&show) }
+
+// Ask has no answer, unless a test has.
+func (n *lonely) Ask(ctx context.Context, member string) ([]byte, error) {
+	n.mu.Lock()
+	asked := n.asked
+	n.mu.Unlock()
+	if asked == nil {
+		return nil, errors.New("cluster: no connection")
+	}
+	return asked(ctx, member)
 }
 
 // change changes the node while it is in use.

@@ -47,6 +47,8 @@ var Directions = map[protoreflect.Name]Direction{
 	"Succeed":         Between,
 	"Confirm":         Between,
 	"Confirmed":       Between,
+	"Probe":           Between,
+	"Probed":          Between,
 	"Office":          Between,
 	"ReadRequest":     Between,
 	"ReadMark":        Between,
@@ -61,6 +63,8 @@ var Directions = map[protoreflect.Name]Direction{
 	"Hello":           Between,
 	"Welcome":         Between,
 	"Configured":      Between,
+	"Show":            Between,
+	"Shown":           Between,
 	"Flushed":         Inside,
 	"Tick":            Inside,
 
@@ -165,7 +169,7 @@ func RoleTarget(id string) bool {
 	if !ok {
 		return false
 	}
-	if path == "replica" || path == "steward" {
+	if path == "replica" || path == "steward" || path == "herald" {
 		return true
 	}
 	path, ok = strings.CutPrefix(path, "epoch-")

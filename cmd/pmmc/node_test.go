@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,6 +103,29 @@ func TestNodeExposed(t *testing.T) {
 	s.stop()
 }
 
+// TestNodeKeepsItsDataToItself shows that nobody else may read what a node writes.
+func TestNodeKeepsItsDataToItself(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.start("alpha")
+	s.do("put", "a", "1")
+	s.stop()
+	files := 0
+	err := filepath.WalkDir(filepath.Join(s.dir, "alpha"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: mode %v", path, info.Mode())
+		}
+		files++
+		return err
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files: %v", files, err)
+	}
+}
+
 // TestTLS shows a cluster that speaks TLS among its nodes and with clients.
 func TestTLS(t *testing.T) {
 	peers, clients := testcert.New(t), testcert.New(t)
@@ -117,6 +142,10 @@ func TestTLS(t *testing.T) {
 	if out := s.do("status", "--cert", cert, "--key", key, "--cacert", ca); strings.Count(out, " yes ") != 3 {
 		t.Errorf("status over TLS:\n%s", out)
 	}
+	if out := s.do("top", "--cert", cert, "--key", key, "--cacert", ca); !strings.Contains(out, " in office") || strings.Contains(out, "away") {
+		t.Errorf("top over TLS:\n%s", out)
+	}
+	s.pageShowsAll(clients.TLS("somebody"))
 	stranger, strangerKey, _ := testcert.New(t).Files(t.TempDir(), "stranger")
 	for what, flags := range map[string][]string{
 		"in plaintext":                nil,

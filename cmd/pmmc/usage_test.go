@@ -25,6 +25,7 @@ func TestUsage(t *testing.T) {
 		{"get a --prefix --range-end b", "none of the others can be"},
 		{"get a --limit many", "invalid argument"},
 		{"get a --timeout 0s", "want more than nothing"},
+		{"top --endpoints 127.0.0.1", "want host:port"},
 		{"get a --endpoints 127.0.0.1", "want host:port"},
 		{"get a --cert x.pem", "--cert and --key go together"},
 		{"get a --cacert not-there.pem", "no such file"},
@@ -56,7 +57,7 @@ func TestUsage(t *testing.T) {
 // TestHelp shows that each command explains itself, on the standard output.
 func TestHelp(t *testing.T) {
 	for _, line := range []string{
-		"", "help", "node --help", "dev --help", "audit --help", "status --help", "get --help", "put --help", "del --help",
+		"", "help", "node --help", "dev --help", "audit --help", "status --help", "top --help", "get --help", "put --help", "del --help",
 		"txn --help", "config", "config validate --help", "paper", "paper leader --help", "version",
 		"completion bash", "snapshot", "snapshot save --help", "snapshot status --help", "snapshot restore --help", "recover --help",
 	} {

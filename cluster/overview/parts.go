@@ -1,0 +1,226 @@
+package overview
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/pmmc-go/pmmc/messages"
+	"github.com/pmmc-go/pmmc/messages/admin"
+)
+
+// ballot shows a ballot as round.member.
+func ballot(b *messages.Ballot) string {
+	if b.GetRound() == 0 && b.GetLeader() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", b.Round, b.Leader)
+}
+
+func rolesOf(m *messages.Member) (roles []string) {
+	for _, r := range []struct {
+		name string
+		has  bool
+	}{{"replica", m.Replica}, {"leader", m.Leader}, {"acceptor", m.Acceptor}} {
+		if r.has {
+			roles = append(roles, r.name)
+		}
+	}
+	return roles
+}
+
+func membersOf(c *messages.Configuration) []Member {
+	all := []Member{}
+	for _, m := range c.GetMembers() {
+		all = append(all, Member{ID: m.Id, Name: m.Name, Roles: rolesOf(m), Peer: m.Peer, Client: m.Client})
+	}
+	return all
+}
+
+// shownDecrees is how many of the latest decrees are shown.
+const shownDecrees = 24
+
+// decrees are those that the node executed last that is furthest.
+func (b *Board) decrees(targets []string) []Decree {
+	var latest []*admin.DecreeSeen
+	for _, target := range targets {
+		if s := b.seen[target]; s.shown != nil && len(s.shown.Recent) > 0 {
+			recent := s.shown.Recent
+			if n := len(latest); n == 0 || recent[len(recent)-1].Slot > latest[n-1].Slot {
+				latest = recent
+			}
+		}
+	}
+	all := []Decree{}
+	for _, d := range slices.Backward(latest) {
+		if len(all) < shownDecrees {
+			all = append(all, Decree{Slot: d.Slot, Ballot: ballot(d.Ballot), Kind: d.Kind, Commands: d.Commands, Bytes: d.Bytes})
+		}
+	}
+	return all
+}
+
+// shownChanges is how many changes of the leader in office are shown.
+const shownChanges = 12
+
+// changes are those of who is in office: each as the node saw it whose leader came into
+// office or left it, or else as another one did.
+func (b *Board) changes(targets []string) []Change {
+	elected := make(map[string]Change) // by ballot
+	var left []Change
+	for _, target := range targets {
+		r := b.seen[target].shown
+		held := "" // the ballot with which its leader was in office
+		for _, c := range r.GetChanges() {
+			in := ballot(c.InOffice)
+			own := c.Standing == "active" && c.InOffice.GetLeader() == r.Id
+			_, known := elected[in]
+			switch {
+			case in != "" && (own || !known):
+				elected[in] = Change{At: c.At, Node: r.Member, Leader: b.nameOf(c.InOffice.Leader), Ballot: in, Epoch: c.Epoch, Why: c.Why}
+			case in == "" && held != "":
+				left = append(left, Change{At: c.At, Node: r.Member, Ballot: held, Epoch: c.Epoch, Why: c.Why})
+			}
+			held = ""
+			if own {
+				held = in
+			}
+		}
+	}
+	all := append([]Change{}, left...)
+	for _, c := range elected {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Change) int { return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Ballot, b.Ballot)) })
+	all = all[:min(len(all), shownChanges)]
+	for i := range all {
+		all[i].Text = all[i].words()
+	}
+	return all
+}
+
+// reasons say in words why a leader came into office or left it.
+var reasons = map[string]string{
+	"silence":     "a majority had heard nothing from anybody in office",
+	"handover":    "the one before handed over",
+	"epoch":       "a new configuration begins",
+	"preempted":   "an acceptor promised a higher ballot",
+	"no majority": "no majority of acceptors answered",
+	"disk":        "its disk completed no write",
+	"no progress": "nothing that it proposed was executed",
+	"elected":     "it was elected",
+	"gave up":     "it gave up",
+}
+
+func (c Change) words() string {
+	why, known := reasons[c.Why]
+	if !known {
+		why = cmp.Or(c.Why, "for a reason that is not known")
+	}
+	if c.Leader == "" {
+		return fmt.Sprintf("%s left office: %s", c.Node, why)
+	}
+	return fmt.Sprintf("%s came into office: %s", c.Leader, why)
+}
+
+// nameOf is a member's name, by its number.
+func (b *Board) nameOf(id uint32) string {
+	for _, m := range b.latest.GetMembers() {
+		if m.Id == id {
+			return m.Name
+		}
+	}
+	for _, s := range b.seen {
+		if s.shown.GetId() == id {
+			return s.shown.Member
+		}
+	}
+	return fmt.Sprintf("member %d", id)
+}
+
+// warnings say in words what is not well.
+func warnings(c *Cluster) []string {
+	all := []string{}
+	reached, acceptors, up := 0, 0, 0
+	for _, n := range c.Nodes {
+		isAcceptor := slices.Contains(n.Roles, "acceptor")
+		if isAcceptor {
+			acceptors++
+		}
+		if !n.Reachable {
+			all = append(all, fmt.Sprintf("%s cannot be reached", n.Name))
+			continue
+		}
+		reached++
+		if isAcceptor {
+			up++
+		}
+		switch {
+		case n.Restoring:
+			all = append(all, fmt.Sprintf("%s is being sent a snapshot", n.Name))
+		case n.Lag >= max(c.Window, 1):
+			all = append(all, fmt.Sprintf("%s lags %d slots", n.Name, n.Lag))
+		}
+	}
+	switch {
+	case reached == 0:
+		return []string{"no node can be reached"}
+	case 2*up <= acceptors:
+		all = append(all, fmt.Sprintf("only %d of %d acceptors can be reached: nothing can be decided", up, acceptors))
+	case c.Leader == "":
+		all = append(all, "nobody is in office")
+	}
+	return all
+}
+
+// since is what was counted between two looks.
+func since(now, before *admin.Times) *admin.Times {
+	t := &admin.Times{Bounds: now.GetBounds(), Counts: slices.Clone(now.GetCounts())}
+	for i, n := range before.GetCounts() {
+		if i < len(t.Counts) {
+			t.Counts[i] -= min(n, t.Counts[i])
+		}
+	}
+	return t
+}
+
+// plus is what was counted in both; a has no buckets, or those of b.
+func plus(a, b *admin.Times) *admin.Times {
+	if len(a.Counts) == 0 {
+		return b
+	}
+	t := &admin.Times{Bounds: a.Bounds, Counts: slices.Clone(a.Counts)}
+	for i := range min(len(t.Counts), len(b.Counts)) {
+		t.Counts[i] += b.Counts[i]
+	}
+	return t
+}
+
+func spread(t *admin.Times) *Spread {
+	for _, n := range t.GetCounts() {
+		if n > 0 {
+			return &Spread{Half: 1000 * quantile(t, 0.5), Most: 1000 * quantile(t, 0.99)}
+		}
+	}
+	return nil
+}
+
+// quantile is what a part q of the times did not exceed, in seconds; within a bucket, as
+// if they were spread evenly.
+func quantile(t *admin.Times, q float64) float64 {
+	all := uint64(0)
+	for _, n := range t.Counts {
+		all += n
+	}
+	below, from := 0.0, 0.0
+	for i, n := range t.Counts {
+		if i >= len(t.Bounds) {
+			break // longer than the last bound
+		}
+		if wanted := q * float64(all); n > 0 && below+float64(n) >= wanted {
+			return from + (t.Bounds[i]-from)*(wanted-below)/float64(n)
+		}
+		below, from = below+float64(n), t.Bounds[i]
+	}
+	return from
+}
