@@ -33,6 +33,9 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 	if g.bytes.Add(size) > int64(g.limits.Load().InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	if op.Alarm == nil && g.options.Store.Corrupt() {
+		return response, rpctypes.ErrGRPCCorrupt
+	}
 	if kv.TakesSpace(op) {
 		if err := g.quota.admit(); err != nil {
 			return response, err
@@ -74,6 +77,9 @@ func decide[R proto.Message](ctx context.Context, g *Gateway, encoded []byte) (r
 // freshen returns once a read here is as fresh as it is wanted.
 func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
 	if !serializable {
+		if g.options.Store.Corrupt() {
+			return rpctypes.ErrGRPCCorrupt // who is right?
+		}
 		return g.patiently(ctx, g.options.Node.Barrier)
 	}
 	switch me, ok := g.options.Node.Configuration().Named(g.options.Member); {
