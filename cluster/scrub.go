@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
 // This file reads all files of a node again, now and then: what nobody reads may have
@@ -49,9 +51,9 @@ func (n *Node) checkFiles(ctx context.Context) {
 			continue
 		}
 		n.damage.Store(&err)
-		var hint string
-		if h := interface{ Hint() string }(nil); errors.As(err, &h) {
-			hint = h.Hint()
+		hint := "the node begins anew, and fetches its state from the other members"
+		if c := (*journal.CorruptError)(nil); errors.As(err, &c) {
+			hint = "do not restart this node: what the file had is still in its memory; put a new member in its place, with `pmmc member replace`"
 		}
 		n.options.Logger.Error("a file is not what was written", "error", err, "hint", hint)
 		return

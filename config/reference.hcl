@@ -65,10 +65,11 @@ listen {
   # the member's own client address.
   client = "127.0.0.1:2379"
 
-  # For /health, /metrics and etcd's JSON gateway under /v3/, as host:port, or "off" for
-  # none. With a block tls { client { … } } it is https with the same certificate; a
-  # client needs one for /v3/ where it needs one at the client address, and none for the
-  # others. Give each of several nodes on one machine its own.
+  # For /health, /metrics, the page of the cluster at / and etcd's JSON gateway under
+  # /v3/, as host:port, or "off" for none. With a block tls { client { … } } it is https
+  # with the same certificate; a client needs one for the page and /v3/ where it needs one
+  # at the client address, and none for the others. Give each of several nodes on one
+  # machine its own.
   http = "127.0.0.1:2380"
 }
 

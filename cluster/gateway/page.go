@@ -43,6 +43,7 @@ type page struct {
 
 	mu      sync.Mutex
 	viewers map[chan []byte]struct{} // each has room for the latest picture
+	latest  []byte                   // nil while nobody watches
 }
 
 func newPage(g *Gateway) *page {
@@ -148,6 +149,9 @@ func (p *page) join() chan []byte {
 		return nil
 	}
 	pictures := make(chan []byte, 1)
+	if p.latest != nil {
+		pictures <- p.latest // there may be no look for a while
+	}
 	p.viewers[pictures] = struct{}{}
 	select {
 	case p.woken <- struct{}{}:
@@ -160,6 +164,9 @@ func (p *page) leave(pictures chan []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.viewers, pictures)
+	if len(p.viewers) == 0 {
+		p.latest = nil
+	}
 }
 
 // run looks at all nodes while there are viewers, and waits for some otherwise.
@@ -173,8 +180,7 @@ func (p *page) run() {
 		for p.isWatched() {
 			p.show(p.look())
 			select {
-			case <-p.woken: // a new viewer does not wait
-			case <-time.After(pagePause):
+			case <-time.After(pagePause): // however many come
 			case <-p.g.life.Done():
 				return
 			}
@@ -192,12 +198,15 @@ func (p *page) isWatched() bool {
 func (p *page) show(picture []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.viewers) > 0 {
+		p.latest = picture
+	}
 	for viewer := range p.viewers {
 		select {
 		case <-viewer: // it was slow
 		default:
 		}
-		viewer <- picture // only this goroutine does that, so there is room
+		viewer <- picture // there is room: nobody else puts one there without the lock
 	}
 }
 

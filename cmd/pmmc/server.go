@@ -22,11 +22,11 @@ import (
 // server is one member at work: its store, its node, and the gateway in front.
 type server struct {
 	node  *cluster.Node
-	store *kv.Store
 	serve func() error // starts the gateway
 
 	mu      sync.Mutex // a reload may come while the member joins
 	config  *config.Config
+	store   *kv.Store
 	gateway *gateway.Gateway // nil while the member joins, or its state is fetched anew
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/overview"
 )
 
@@ -92,7 +93,7 @@ func office(c *overview.Cluster, at time.Time) string {
 	if c.Leader != "" {
 		text = fmt.Sprintf("%s is in office with ballot %s", c.Leader, orDash(c.Ballot))
 		if c.Since > 0 {
-			text += ", for " + lasted(at.Sub(time.UnixMilli(c.Since)))
+			text += ", for " + cluster.Age(at.Sub(time.UnixMilli(c.Since)))
 		}
 	}
 	return fmt.Sprintf("%s   epoch %d from slot %d, window %d", text, c.Epoch, c.First, c.Window)
@@ -134,7 +135,7 @@ func (p *painter) nodes(c *overview.Cluster, at time.Time) {
 		case !c.Nodes[i-1].Reachable:
 			n := c.Nodes[i-1]
 			since := time.UnixMilli(n.Since)
-			why := fmt.Sprintf("%s, since %s (%s)", n.Error, since.Format(time.TimeOnly), lasted(at.Sub(since)))
+			why := fmt.Sprintf("%s, since %s (%s)", n.Error, since.Format(time.TimeOnly), cluster.Age(at.Sub(since)))
 			p.add(p.ink.away, row[:strings.Index(row, "away")]+"away: "+why)
 		case c.Nodes[i-1].Name == c.Leader:
 			p.add(p.ink.office, row)
@@ -183,14 +184,3 @@ func spreadText(s *overview.Spread) string {
 }
 
 func milliseconds(ms float64) string { return strconv.FormatFloat(ms, 'g', 3, 64) + "ms" }
-
-// lasted is how long something has lasted, in the largest units.
-func lasted(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return d.Truncate(time.Second).String()
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-}

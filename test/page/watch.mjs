@@ -38,7 +38,7 @@ function fail(why) {
 const card = (name, more = '') => `.card[data-node="${name}"]${more}`;
 const shows = (selector, pattern) => page.waitForFunction(
   ([where, what]) => new RegExp(what).test(document.querySelector(where)?.textContent ?? ''), [selector, pattern]);
-const shot = async (name) => { if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true }); };
+const shot = async (name, fullPage = true) => { if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage }); };
 
 const steps = {
   async 'all cards are live, and the leader\'s is emphasised'() {
@@ -126,7 +126,7 @@ const steps = {
     await page.waitForFunction(() => innerWidth === 360 && document.querySelector('.strip'));
     const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     want(widths[0] <= widths[1], `the page is ${widths[0]} px wide where the screen is ${widths[1]} px`);
-    await shot('page-narrow');
+    await shot('page-narrow', false);
     await page.setViewportSize({ width: 1280, height: 860 });
   },
 
