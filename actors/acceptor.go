@@ -85,6 +85,8 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 		a.onConfirm(env, m)
 	case *messages.Canvass:
 		a.onCanvass(env, m)
+	case *messages.Probe:
+		a.onProbe(env, m)
 	case *messages.Learned:
 		a.onLearned(env, m)
 	case *messages.Decided:
@@ -121,6 +123,7 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 // higher, and is then adopted too, because a p2a can overtake the p1a of its own
 // ballot. A1 and A2 hold as before.
 func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ballot, too (Divergence D2)
+	a.passOn(env, m)
 	slot := m.GetPvalue().GetSlot()
 	b := BallotOf(m.GetPvalue().GetBallot())
 	switch {
@@ -159,6 +162,13 @@ func (a *Acceptor) onCanvass(env Env, m *messages.Canvass) {
 		From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number,
 		Heard: a.heard, Executed: a.executed,
 	})
+}
+
+// onProbe shows that the disk completes writes (S10): what it holds already is written
+// again, and the answer waits for that.
+func (a *Acceptor) onProbe(env Env, m *messages.Probe) {
+	env.Persist(&messages.Record{Kind: &messages.Record_Ballot{Ballot: a.ballot.Proto()}})
+	env.Send(Addr(m.From), &messages.Probed{From: string(env.Self())})
 }
 
 // adopt raises ballot_num to b if that is higher.

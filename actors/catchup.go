@@ -16,6 +16,7 @@ type lag struct {
 	started  bool            // the acceptor beside it has told what it knows
 	executed map[Addr]uint64 // slots below this are executed by another replica …
 	durable  map[Addr]uint64 // … and on disk
+	short    map[Addr]bool   // whose disks have less room than they should
 	heard    map[Addr]int    // the tick at which it said so
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
@@ -101,7 +102,7 @@ func (r *Replica) lookForGaps(env Env) {
 		r.started(env) // the acceptor is of an epoch that is over, and lives no more
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
-	case moved || (!behind && len(r.decisions) == 0) || r.lag.fetch != nil:
+	case moved || (!behind && len(r.decisions)+len(r.named) == 0) || r.lag.fetch != nil:
 		r.lag.stuck = 0
 	default:
 		r.lag.stuck++

@@ -27,6 +27,8 @@ type Commander struct {
 	ballot  Ballot
 	waitfor waitfor
 	p2a     *messages.P2A
+	whole   *messages.Decision
+	named   *messages.Decision // without the decree (Divergence D11)
 	resent  int
 }
 
@@ -43,7 +45,10 @@ func NewCommander(o CommanderOptions) *Commander {
 // Start is the figure before "for ever": ask every acceptor.
 func (c *Commander) Start(env Env) {
 	// Fig. 6(a) l. 1
-	c.p2a = &messages.P2A{From: string(env.Self()), Pvalue: c.PValue}
+	from := string(env.Self())
+	c.p2a = &messages.P2A{From: from, Pvalue: c.PValue}
+	c.whole = &messages.Decision{From: from, Pvalue: c.PValue}
+	c.named = &messages.Decision{From: from, Ballot: c.PValue.Ballot, Slot: c.PValue.Slot}
 	c.ask(env)
 }
 
@@ -71,7 +76,7 @@ func (c *Commander) onP2B(env Env, m *messages.P2B) { // Fig. 6(a) l. 2
 		// Fig. 6(a) l. 3
 		if c.waitfor.majorityAnswered() {
 			for _, r := range c.Replicas {
-				env.Send(r, &messages.Decision{From: string(env.Self()), Pvalue: c.PValue})
+				env.Send(r, c.decisionFor(env, r)) // the decree, or its name (Divergence D11)
 			}
 			env.Exit()
 		}

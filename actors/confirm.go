@@ -28,11 +28,10 @@ type office struct {
 	waiting   []*messages.ReadRequest // reads that came after
 }
 
-// Patience of a leader in office, in its time-outs: for a majority, for its own
-// disk, and for a proposal to be executed.
+// Patience of a leader in office, in its time-outs: for a majority, and for a proposal
+// to be executed.
 const (
 	majorityPatience = 2
-	diskPatience     = 4
 	progressPatience = 20
 )
 
@@ -47,6 +46,7 @@ func (l *Leader) takeOffice(env Env) {
 	for _, a := range l.Configuration.Acceptors() {
 		o.confirmedAt[a] = o.ticks
 	}
+	l.disk.silent = 0 // it would not have run else
 	l.recognise(env, l.ballot, l.why)
 	l.confirm(env)
 }
@@ -171,11 +171,12 @@ func (l *Leader) onOfficeTick(env Env) {
 	} else {
 		l.confirm(env)
 	}
+	l.probeInTurn(env)
 }
 
 // unfit tells why this leader should give up its office, if it should: no majority of
-// acceptors answers, the acceptor beside it completes no write, or nothing that it
-// proposed is executed.
+// acceptors answers, the disk beside it completes no write, or nothing that it proposed is
+// executed.
 func (l *Leader) unfit() Reason {
 	o := &l.office
 	limit := l.election.timeout.ticks(l.Tick)
@@ -185,12 +186,10 @@ func (l *Leader) unfit() Reason {
 			reached.remove(a)
 		}
 	}
-	me, _ := l.Configuration.Member(l.ID)
-	own, beside := o.confirmedAt[AcceptorAddr(me.Name, l.Configuration.Epoch)]
 	switch {
 	case !reached.majorityAnswered():
 		return WhyNoMajority
-	case beside && o.ticks-own > diskPatience*limit:
+	case l.diskHangs():
 		return WhyDisk
 	case len(l.proposals) > 0 && o.ticks-o.progressAt > progressPatience*limit:
 		return WhyNoProgress

@@ -67,6 +67,7 @@ func (l *Leader) tellReplica(env Env) {
 func (l *Leader) onTick(env Env) {
 	env.After(l.Tick, &messages.Tick{})
 	l.tellReplica(env)
+	l.disk.silent++
 	if l.standing == inOffice {
 		l.onOfficeTick(env)
 		return
@@ -101,6 +102,10 @@ func (l *Leader) canvass(env Env) {
 	l.standing = canvassing
 	e.before = make(map[Addr]*messages.Canvassed)
 	e.misses = waitForAll(l.Configuration.Acceptors())
+	l.disk.proven = false
+	if own, beside := l.acceptorBeside(); beside {
+		env.Send(own, &messages.Probe{From: string(env.Self())})
+	}
 	l.poll(env)
 }
 
@@ -135,7 +140,7 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		return
 	}
 	e.misses.remove(from)
-	if e.misses.majorityAnswered() {
+	if e.misses.majorityAnswered() && l.diskProven() {
 		l.runOrCatchUp(env)
 	}
 }

@@ -156,7 +156,7 @@ func (r *Replica) fillWindow(env Env) {
 		return
 	}
 	for first := r.epochs.latest().First; r.slotIn < first && r.mayPropose(); r.slotIn++ {
-		if _, decided := r.decisions[r.slotIn]; !decided {
+		if !r.isDecided(r.slotIn) {
 			p := &proposal{decree: noop}
 			r.proposals[r.slotIn] = p
 			r.send(env, r.slotIn, p, false)

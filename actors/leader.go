@@ -19,6 +19,7 @@ type LeaderOptions struct {
 	Tick          time.Duration // between two pings, and between two confirmations of its ballot
 	Timeout       TimeoutOptions
 	Resend        time.Duration // of its scouts and commanders
+	DiskTimeout   time.Duration // without a write that the disk beside it completes, after which it gives up its office; 0 is never
 
 	Lease time.Duration // for which it asks acceptors in office (S8); 0 for none …
 	Drift float64       // … and by how much, of 1, any clock may be too fast or too slow
@@ -52,6 +53,7 @@ type Leader struct {
 
 	election election
 	office   office
+	disk     disk
 }
 
 // NewLeader returns a leader that has used no ballot. One that ran before must be
@@ -102,6 +104,8 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 		l.onSucceed(env, m)
 	case *messages.Confirmed:
 		l.onConfirmed(env, m)
+	case *messages.Probed:
+		l.onProbed(m)
 	case *messages.ReadRequest:
 		l.onReadRequest(env, m)
 	case *messages.Tick:

@@ -40,7 +40,7 @@ func (r *Replica) tellLeaders(env Env) {
 }
 
 func (r *Replica) learned(env Env) *messages.Learned {
-	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable, Wanted: r.wanted()}
+	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable, Wanted: r.wanted(), Short: r.short}
 }
 
 // onLearned takes note of how far another replica is.
@@ -48,6 +48,7 @@ func (r *Replica) onLearned(m *messages.Learned) {
 	from := Addr(m.From)
 	r.lag.executed[from], r.lag.heard[from] = m.Executed, r.ticks
 	r.lag.durable[from] = max(r.lag.durable[from], m.Durable)
+	r.lag.short[from] = m.Short
 	if f := r.lag.fetch; f != nil && from != f.from && m.Executed > r.slotOut {
 		f.elsewhere = true
 	}
@@ -58,7 +59,7 @@ func (r *Replica) onLearned(m *messages.Learned) {
 // less often, for those to whom it got lost.
 func (r *Replica) tellOthers(env Env) {
 	m := r.learned(env)
-	news := m.Executed != r.lastTold.GetExecuted() || m.Durable != r.lastTold.GetDurable() || m.Wanted != r.lastTold.GetWanted()
+	news := m.Executed != r.lastTold.GetExecuted() || m.Durable != r.lastTold.GetDurable() || m.Wanted != r.lastTold.GetWanted() || m.Short != r.lastTold.GetShort()
 	if !r.lag.started || (!news && r.ticks%quietTicks != 0) {
 		return
 	}

@@ -41,6 +41,8 @@ type Replica struct {
 	requests  []*messages.Command
 	proposals map[uint64]*proposal
 	decisions map[uint64]*messages.PValue
+	passed    pvalues           // that the acceptor beside was asked to accept
+	named     map[uint64]Ballot // decided under this ballot; the decree is not here yet
 	sessions  *Sessions
 
 	queued   map[commandID]bool              // the commands in requests and proposals
@@ -50,6 +52,7 @@ type Replica struct {
 	ticks    int
 	told     uint64            // slot_out that the leader beside was last told
 	durable  uint64            // slots below this are on disk
+	short    bool              // and that disk has less room than it should
 	lastTold *messages.Learned // to all
 
 	epochs     epochs // that govern the open window, and the one before
@@ -86,11 +89,13 @@ func NewReplica(o ReplicaOptions) *Replica {
 		ReplicaOptions: o,
 		proposals:      make(map[uint64]*proposal),
 		decisions:      make(map[uint64]*messages.PValue),
+		passed:         make(pvalues),
+		named:          make(map[uint64]Ballot),
 		queued:         make(map[commandID]bool),
 		handed:         make(map[commandID]*messages.Command),
 		offices:        make(map[uint64]Ballot),
 		lag: lag{
-			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
+			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), short: make(map[Addr]bool), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
 		},
 	}
 	r.resume()
@@ -120,8 +125,14 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Request:
 		r.onRequest(env, m)
+	case *messages.P2A:
+		r.onP2A(env, m.Pvalue)
 	case *messages.Decision:
-		r.onDecision(env, m.Pvalue)
+		if m.Pvalue == nil {
+			r.onNamed(env, BallotOf(m.Ballot), m.Slot)
+		} else {
+			r.onDecision(env, m.Pvalue)
+		}
 	case *messages.CaughtUp:
 		r.onCaughtUp(env, m)
 	case *messages.Office:
@@ -138,6 +149,7 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 		r.onSnapshotChunk(env, m)
 	case *messages.Flushed:
 		r.durable = max(r.durable, m.Below)
+		r.short = m.Short
 	case *messages.Tick:
 		r.onTick(env)
 	default:
@@ -206,7 +218,7 @@ func (r *Replica) besideLeader() Addr {
 // a limit, so that batches grow with the load and a lone client waits for nobody.
 func (r *Replica) propose(env Env) { // Fig. 1 l. 2
 	for r.mayPropose() && r.isWorthASlot() { // Fig. 1 l. 3
-		if _, decided := r.decisions[r.slotIn]; !decided { // Fig. 1 l. 5
+		if !r.isDecided(r.slotIn) { // Fig. 1 l. 5
 			// Fig. 1 l. 6
 			p := r.takeBatch()
 			r.proposals[r.slotIn] = p
@@ -273,15 +285,21 @@ func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 	}
 }
 
-// onDecision is Fig. 1, "⟨decision, s, c⟩". What lies far ahead is dropped: this
-// replica lags, and will be told again.
+// onDecision is Fig. 1, "⟨decision, s, c⟩". Where the acceptor beside this replica passed
+// the decree on, the decision only names it (Divergence D11); see passed.go.
 func (r *Replica) onDecision(env Env, v *messages.PValue) { // Fig. 1 l. 13
 	slot := v.GetSlot()
-	if slot < r.slotOut || slot >= r.slotOut+2*r.window() || r.isNew() {
+	if !r.isNear(slot) {
 		return
 	}
 	r.decisions[slot] = v // Fig. 1 l. 13
 	r.advance(env)
+}
+
+// isNear tells whether a slot is to be executed soon. What lies far ahead is dropped: this
+// replica lags, and will be told again.
+func (r *Replica) isNear(slot uint64) bool {
+	return slot >= r.slotOut && slot < r.slotOut+2*r.window() && !r.isNew()
 }
 
 // advance executes all that is decided without a gap.
@@ -292,7 +310,7 @@ func (r *Replica) advance(env Env) {
 		if !ok {
 			break
 		}
-		delete(r.decisions, r.slotOut)
+		r.drop(r.slotOut)
 		r.settleProposal(env, v.Decree) // Fig. 1 l. 15
 		r.perform(env, v)               // Fig. 1 l. 16
 	}

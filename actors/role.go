@@ -39,6 +39,9 @@ type Env interface {
 	// Send hands m to the network, which may lose it. The caller must not touch
 	// m afterwards: on one node sender and receiver share the pointer.
 	Send(to Addr, m proto.Message)
+	// Forward sends the message of this turn, as it came, to another role of this node.
+	// It says nothing of this role and so, alone of all that is sent, waits for no record.
+	Forward(to Addr)
 	// Refuse counts a message that the role has no use for.
 	Refuse(m proto.Message)
 	// Spawn starts a child role whose address is Self's with "/name" behind it.

@@ -30,6 +30,7 @@ type notes struct {
 	refused int
 	now     time.Duration
 	exited  bool
+	passed  []Addr // to whom the messages of turns were forwarded
 }
 
 type sent struct {
@@ -38,6 +39,7 @@ type sent struct {
 }
 
 func (n *notes) Self() Addr                         { return n.self }
+func (n *notes) Forward(to Addr)                    { n.passed = append(n.passed, to) }
 func (n *notes) Refuse(proto.Message)               { n.refused++ }
 func (n *notes) After(time.Duration, proto.Message) {}
 func (n *notes) Now() time.Duration                 { return n.now }
@@ -297,6 +299,7 @@ func scoutNow(t *testing.T, l *Leader, env *notes) {
 		}
 		l.Receive(env, &messages.Tick{})
 		for _, m := range take[*messages.Canvass](env) {
+			l.Receive(env, &messages.Probed{From: string(AcceptorAddr("alpha", 1))})
 			for _, from := range []string{"alpha", "beta"} {
 				l.Receive(env, &messages.Canvassed{From: string(AcceptorAddr(from, 1)), Ballot: ballot(3, 2), Number: m.Number, Heard: 9})
 			}
@@ -429,6 +432,46 @@ func TestS10_GivesUpOffice(t *testing.T) {
 	if l.standing != passive || l.round != 9 || l.election.timeout.now <= 200*time.Millisecond {
 		t.Errorf("after a preemption: %s, round %d, time-out %s", l.standing, l.round, l.election.timeout.now)
 	}
+}
+
+// S10: a leader gives up its office when the disk beside it completes no write, although
+// all acceptors confirm its ballot, and does not run before that disk completes one.
+func TestS10_ADiskThatHangs(t *testing.T) {
+	l, env := inOfficeWith(t, 1)
+	l.DiskTimeout = 8 * l.Tick
+	tick := func(writes string) {
+		l.Receive(env, &messages.Tick{})
+		l.Receive(env, &messages.Probed{From: string(AcceptorAddr(writes, 1))})
+		for _, m := range take[*messages.Confirm](env) {
+			for _, from := range []string{"alpha", "beta", "gamma"} {
+				l.Receive(env, &messages.Confirmed{From: string(AcceptorAddr(from, 1)), Ballot: l.ballot.Proto(), Number: m.Number})
+			}
+		}
+	}
+	for range 40 {
+		tick("alpha") // which is its own
+	}
+	if l.standing != inOffice {
+		t.Fatalf("its disk writes, and it is %s", l.standing)
+	}
+	for range 9 {
+		tick("beta")
+	}
+	if l.standing != passive {
+		t.Fatalf("its disk hangs, and it is %s", l.standing)
+	}
+	for range 60 {
+		l.Receive(env, &messages.Tick{})
+		for _, m := range take[*messages.Canvass](env) {
+			for _, from := range []string{"beta", "gamma"} {
+				l.Receive(env, &messages.Canvassed{From: string(AcceptorAddr(from, 1)), Ballot: ballot(3, 2), Number: m.Number, Heard: 9})
+			}
+		}
+		if l.standing == scouting {
+			t.Fatal("it runs for office while its disk hangs")
+		}
+	}
+	scoutNow(t, l, env)
 }
 
 // Fig. 7 l. 6: the next ballot is above the one that preempted, also when that one had

@@ -136,6 +136,8 @@ func (r *Replica) jump(env Env) {
 	r.resume()
 	r.lag.stuck = 0
 	maps.DeleteFunc(r.decisions, func(slot uint64, _ *messages.PValue) bool { return slot < r.slotOut })
+	maps.DeleteFunc(r.passed, func(slot uint64, _ *messages.PValue) bool { return slot < r.slotOut })
+	maps.DeleteFunc(r.named, func(slot uint64, _ Ballot) bool { return slot < r.slotOut })
 	for _, slot := range slices.Sorted(maps.Keys(r.proposals)) {
 		if slot < r.slotOut {
 			r.requests = append(r.requests, r.proposals[slot].commands...)

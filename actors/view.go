@@ -23,15 +23,17 @@ type ReplicaView struct {
 	Commands uint64           // that it executed since it began
 
 	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
+	Short    map[Addr]bool   // whether the disks of the other replicas have less room than they should, as far as known
 }
 
 // View shows the replica.
 func (r *Replica) View() ReplicaView {
 	v := ReplicaView{
 		SlotIn: r.slotIn, SlotOut: r.slotOut, Durable: r.durable, Requests: len(r.requests),
-		Proposals: len(r.proposals), Decisions: len(r.decisions), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
+		Proposals: len(r.proposals), Decisions: len(r.decisions) + len(r.named), Epoch: r.epochs.latest().Epoch, Office: r.offices[r.epochs.at(r.slotIn).Epoch],
 		Restoring: r.lag.fetch != nil, ReadsWaiting: r.reads.wanted - r.reads.served,
-		Executed: maps.Clone(r.lag.executed), Recent: r.recent.last(), Commands: r.recent.commands,
+		Executed: maps.Clone(r.lag.executed), Short: maps.Clone(r.lag.short),
+		Recent: r.recent.last(), Commands: r.recent.commands,
 	}
 	if len(r.reads.marks) > 0 {
 		v.ReadMark = r.reads.marks[0].slot

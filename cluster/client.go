@@ -56,8 +56,9 @@ type client struct {
 	replica     bool   // … and whether it has a replica
 	removed     bool   // it had one, and has lost it
 	incarnation uint64
-	member      string
-	limit       int // calls in flight
+	self        string      // its address …
+	beside      actors.Addr // … and that of the replica beside it
+	limit       int         // calls in flight
 	send        func(actors.Addr, proto.Message)
 
 	mu       sync.Mutex
@@ -97,7 +98,7 @@ type (
 
 func newClient(incarnation uint64, member string, limit int) *client {
 	return &client{
-		incarnation: incarnation, member: member, limit: limit,
+		incarnation: incarnation, self: string(actors.ClientAddr(member)), beside: actors.ReplicaAddr(member), limit: limit,
 		settled: 1, calls: make(map[uint64]*call),
 	}
 }
@@ -276,13 +277,11 @@ func (c *client) flush() {
 }
 
 func (c *client) request(commands []*messages.Command, again bool) {
-	c.send(actors.ReplicaAddr(c.member), &messages.Request{
-		From: string(actors.ClientAddr(c.member)), Commands: commands, Again: again,
-	})
+	c.send(c.beside, &messages.Request{From: c.self, Commands: commands, Again: again})
 }
 
 func (c *client) askToRead(number uint64) {
-	c.send(actors.ReplicaAddr(c.member), &messages.Read{From: string(actors.ClientAddr(c.member)), Number: number})
+	c.send(c.beside, &messages.Read{From: c.self, Number: number})
 }
 
 // askAgain repeats the questions that have waited for long: a replica that crashed

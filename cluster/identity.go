@@ -41,9 +41,6 @@ func (e *IdentityError) Hint() string {
 // incarnation. Who is to join a cluster does not know its number: the directory does,
 // once it has been added.
 func openIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cluster: data directory: %w", err)
-	}
 	id, err := readIdentity(dir, cluster, member, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		id, err = drawIdentity(cluster, member, name), refuseOrphan(dir)

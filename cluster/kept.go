@@ -193,7 +193,7 @@ func (k *kept) Restore(r io.Reader) error {
 	}
 	in := bufio.NewReader(bytes.NewReader(body))
 	head := &messages.StateFile{}
-	if err := (protodelim.UnmarshalOptions{MaxSize: -1}).UnmarshalFrom(in, head); err != nil {
+	if err := (protodelim.UnmarshalOptions{MaxSize: int64(len(body))}).UnmarshalFrom(in, head); err != nil {
 		return fmt.Errorf("cluster: head of a snapshot: %w", err)
 	}
 	k.mu.Lock()

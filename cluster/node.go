@@ -42,8 +42,9 @@ type Node struct {
 	client    *client
 	herald    *herald
 	counts    *stateCounts
+	disk      diskWatch
 
-	chores  sync.WaitGroup // flush and upkeep
+	chores  sync.WaitGroup // flush, upkeep and watchDisk
 	leaving chan struct{}  // closed when its member is to be removed
 	ending  chan struct{}  // closed when the node begins to end
 	done    chan struct{}  // closed when it has ended
@@ -71,6 +72,7 @@ func Start(o Options) (*Node, error) {
 	}
 	n.chores.Go(n.flush)
 	n.chores.Go(n.upkeep)
+	n.chores.Go(n.watchDisk)
 	return n, nil
 }
 
@@ -84,6 +86,9 @@ func (n *Node) open() (err error) {
 	}
 	o := n.options
 	me, _ := o.configuration().Named(o.Member)
+	if err := Claim(o.DataDir, o.Logger); err != nil {
+		return err
+	}
 	if n.identity, err = openIdentity(o.DataDir, o.Cluster, me.ID, o.Member); err != nil {
 		return err
 	}
@@ -193,7 +198,7 @@ func (n *Node) flush() {
 		}
 		n.counts.isDurable(time.Now())
 		// Again and again: the replica may have been restarted.
-		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable})
+		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable, Short: n.disk.short.Load()})
 	}
 }
 
@@ -310,6 +315,9 @@ func (n *Node) stopInOrder(ctx context.Context) error {
 func (n *Node) cut() {
 	if c, ok := n.journal.(interface{ Crash() }); ok {
 		c.Crash() // from here on, nothing becomes durable
+	}
+	if m, ok := n.machine.(interface{ Abandon() }); ok {
+		m.Abandon() // a disk that is full, or else it would be waited for
 	}
 	n.transport.Kill()
 }

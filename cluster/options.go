@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
@@ -37,9 +37,14 @@ type Options struct {
 	Listen  string   // where this node listens for its peers; Address if empty
 	DataDir string
 	Machine StateMachine
-	TLS     *tls.Config // between peers, both ways; nil is plaintext
+	TLS     certs.Source // between peers, both ways, asked at each handshake; nil is plaintext
 
 	Protocol Protocol
+
+	// DiskReserve is how much room the disk should have, in bytes; with less it is short,
+	// which Status shows. FreeBytes replaces the look at the disk, for tests.
+	DiskReserve int64
+	FreeBytes   func() (int64, error)
 
 	// Journal replaces the one on disk, for tests. The node closes it.
 	Journal journal.Journal
@@ -61,6 +66,9 @@ type Protocol struct {
 	Ping    time.Duration // between two signs of life
 	Timeout actors.TimeoutOptions
 	Resend  time.Duration // of a question that has no answer
+	// DiskTimeout is how long a leader in office waits for a write that its own disk
+	// completes, before it gives up the office; 0 is for ever.
+	DiskTimeout time.Duration
 
 	// Lease is how long a majority of acceptors lets no other leader into office after
 	// each sign of life of the one that is: meanwhile reads need no round to them (S8).
@@ -89,7 +97,7 @@ func DefaultProtocol() Protocol {
 			Initial: 400 * time.Millisecond, Min: 300 * time.Millisecond, Max: 5 * time.Second,
 			Factor: 2, Step: time.Millisecond,
 		},
-		Resend: 100 * time.Millisecond, Drift: 0.05,
+		Resend: 100 * time.Millisecond, DiskTimeout: 2 * time.Second, Drift: 0.05,
 		AutoPromote: 3 * time.Second, CatchUp: 50 * time.Millisecond, RetainSlots: 10_000, RetainBytes: 64 << 20, ChunkBytes: 256 << 10,
 		Flush: 2 * time.Second, SegmentBytes: 16 << 20, InFlight: 4096,
 	}

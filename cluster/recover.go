@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -39,6 +40,9 @@ func Recover(o Options, open func(dir string) (StateMachine, error), confirm fun
 		return &IdentityError{o.DataDir, "no node ever ran on it", "Give the configuration of the member whose data directory is left."}
 	}
 	if err != nil {
+		return err
+	}
+	if err := Claim(o.DataDir, hclog.NewNullLogger()); err != nil {
 		return err
 	}
 	defer returned(&err)

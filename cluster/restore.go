@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -59,8 +60,8 @@ func Restore(o Options, open func(dir string) (StateMachine, error), snapshot io
 
 // refuseFull makes a directory, and refuses one that has something in it.
 func refuseFull(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("cluster: data directory: %w", err)
+	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
+		return err
 	}
 	names, err := os.ReadDir(dir)
 	if err != nil {

@@ -32,6 +32,7 @@ type Status struct {
 
 	Client    ClientStats
 	State     StateStats
+	Disk      DiskStatus
 	Journal   journal.Stats
 	Transport transport.Stats
 }
@@ -80,6 +81,7 @@ func (n *Node) Status() Status {
 	if m, ok := c.Member(s.Replica.Office.Leader); ok {
 		s.InOffice = m.Name
 	}
+	s.Disk = n.diskStatus(&s)
 	s.Ready = s.InOffice != "" || !me.Replica && runs
 	return s
 }

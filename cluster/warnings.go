@@ -16,7 +16,7 @@ const (
 	warnLag      = 1000                   // slots
 	warnSync     = 100 * time.Millisecond // that one fsync of a hundred takes, rounded up
 	leastSyncs   = 20                     // of which that can be told
-	warnWaiting  = 2 * time.Second        // that a record waits for the disk
+	warnWaiting  = time.Second            // that a record waits for the disk
 	warnAway     = time.Second            // that a peer is not connected, or nobody in office
 	warnElected  = 4                      // that came into office …
 	recentOffice = 10 * time.Minute       // … within so long
@@ -93,8 +93,11 @@ func (s Status) peerWarnings() (all []string) {
 }
 
 func (s Status) diskWarnings(earlier Status) (all []string) {
-	if at := s.Journal.OldestWaiting; !at.IsZero() && s.At.Sub(at) >= warnWaiting {
-		all = append(all, fmt.Sprintf("%s: a write has waited %s for its disk", s.Member, Age(s.At.Sub(at))))
+	if s.Disk.Waits >= warnWaiting {
+		all = append(all, fmt.Sprintf("%s: its disk hangs or is full: it has completed no write for %s", s.Member, Age(s.Disk.Waits)))
+	}
+	if s.Disk.Short {
+		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %d MiB are free", s.Member, s.Disk.Free>>20))
 	}
 	synced := s.Journal.SyncTimes.Since(earlier.Journal.SyncTimes)
 	took := time.Duration(synced.Quantile(0.99) * float64(time.Second))

@@ -111,6 +111,7 @@ type Protocol struct {
 	TimeoutFactor float64       // a preemption multiplies it; above 1
 	TimeoutStep   time.Duration // a decision shortens it by so much
 	Resend        time.Duration // before a scout or commander asks the silent again
+	DiskTimeout   time.Duration // without a completed write, after which a leader gives up its office
 	CatchUp       time.Duration // between two looks of a replica at what is missing: its tick
 
 	Lease      time.Duration // within which another leader is kept out of office, so that reads need no round; 0 is off
@@ -142,6 +143,7 @@ type Limits struct {
 	InFlight        int           // requests being served at a time
 	InFlightBytes   int64         // of the writes being served
 	Quota           int64         // what the database may take, in bytes
+	DiskReserve     int64         // how much room the disk should have, in bytes
 	Connections     int           // of clients
 	RequestTimeout  time.Duration // for a request that came without a deadline, and the most for any
 	ShutdownTimeout time.Duration // for a clean end

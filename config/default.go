@@ -23,6 +23,7 @@ func Default() *Config {
 			TimeoutFactor: 2,
 			TimeoutStep:   time.Millisecond,
 			Resend:        100 * time.Millisecond,
+			DiskTimeout:   2 * time.Second,
 			CatchUp:       50 * time.Millisecond,
 
 			ClockDrift:  0.05,
@@ -39,6 +40,7 @@ func Default() *Config {
 			InFlight:        4096,
 			InFlightBytes:   256 << 20,
 			Quota:           2 << 30,
+			DiskReserve:     128 << 20,
 			Connections:     8192,
 			RequestTimeout:  7 * time.Second,
 			ShutdownTimeout: 10 * time.Second,

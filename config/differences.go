@@ -30,9 +30,9 @@ func (c *Config) Differences(other *Config) []Difference {
 // while it runs.
 func (c *Config) TakeLive(other *Config) {
 	c.Node.LogLevel = other.Node.LogLevel
-	requestBytes, inFlight := c.Limits.RequestBytes, c.Limits.InFlight
-	c.Limits = other.Limits
-	c.Limits.RequestBytes, c.Limits.InFlight = requestBytes, inFlight
+	l, next := &c.Limits, other.Limits
+	l.TxnOps, l.InFlightBytes, l.Quota, l.Connections = next.TxnOps, next.InFlightBytes, next.Quota, next.Connections
+	l.RequestTimeout, l.ShutdownTimeout = next.RequestTimeout, next.ShutdownTimeout
 }
 
 func differences(prefix string, a, b reflect.Value) (all []Difference) {

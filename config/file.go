@@ -90,6 +90,7 @@ type fileProtocol struct {
 	TimeoutFactor hcl.Expression `hcl:"timeout_factor"`
 	TimeoutStep   hcl.Expression `hcl:"timeout_step"`
 	Resend        hcl.Expression `hcl:"resend"`
+	DiskTimeout   hcl.Expression `hcl:"disk_timeout"`
 	CatchUp       hcl.Expression `hcl:"catch_up"`
 
 	Lease       hcl.Expression `hcl:"lease"`
@@ -110,6 +111,7 @@ type fileLimits struct {
 	InFlight        hcl.Expression `hcl:"in_flight"`
 	InFlightBytes   hcl.Expression `hcl:"in_flight_bytes"`
 	Quota           hcl.Expression `hcl:"quota"`
+	DiskReserve     hcl.Expression `hcl:"disk_reserve"`
 	Connections     hcl.Expression `hcl:"connections"`
 	RequestTimeout  hcl.Expression `hcl:"request_timeout"`
 	ShutdownTimeout hcl.Expression `hcl:"shutdown_timeout"`

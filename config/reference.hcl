@@ -34,7 +34,8 @@ node "alpha" {
   # The folder in which this node keeps all that it must not forget. It belongs to
   # this member alone. Unless it is given it is "data/" and the node's name. Change
   # it to put the data on a disk that completes an fsync fast: a write by a client
-  # takes at least as long.
+  # takes at least as long. Nobody but the user who runs the node may enter it: it is
+  # closed to others, and refused if it is somebody else's.
   data_dir = "data/alpha"
 
   # What is logged, from the most to the least: trace, debug, info, warn, error,
@@ -107,7 +108,8 @@ member "gamma" {
   client = "127.0.0.1:2399"
 }
 
-# Certificates, as paths of PEM files that must be there when the node starts.
+# Certificates, as paths of PEM files that must be there when the node starts, and are
+# read again when they change: to renew one takes no restart. `pmmc cert` makes them.
 # Without a block there is plaintext, which is the default.
 #tls {
 #  # Between members, in both directions. All three are needed.
@@ -199,6 +201,12 @@ protocol {
   # it, or everything is said twice.
   resend = "100ms"
 
+  # How long a leader in office waits for its own disk. When the disk has completed no
+  # write for so long, the leader gives up the office, and nobody whose disk hangs runs
+  # for it. Above the longest that the disk takes when it is well: then leadership moves
+  # where it was not needed. At least four times ping.
+  disk_timeout = "2s"
+
   # For how long, after each sign of life of the leader in office, a majority of the
   # acceptors keeps any other out, or "off". With a lease, reads need no round trip to
   # the acceptors; but while a clock drifts by more than clock_drift, a read may be
@@ -269,6 +277,13 @@ limits {
   # that are being replaced come on top, so let the disk have twice as much. etcd's name
   # for it is --quota-backend-bytes. It changes upon SIGHUP.
   quota = "2GiB"
+
+  # How much room this node's disk should have, at most 1024GiB. Where it has less, the
+  # node says so. While a majority has more, nothing else happens: one that is full waits,
+  # and the others go on without it. Otherwise the alarm NOSPACE is raised, before disks
+  # are full, and ends by itself when there is room again. Raise it where others write
+  # much to the same disk; it should hold some journal files, and some seconds of writes.
+  disk_reserve = "128MiB"
 
   # How many connections of clients are open at a time; the next one is closed at
   # once. A client needs one, however many requests it has under way. It changes upon

@@ -113,6 +113,7 @@ func (d *decoder) protocol(f *fileProtocol, out *Protocol) {
 	d.factor(f.TimeoutFactor, &out.TimeoutFactor, 10)
 	d.duration(f.TimeoutStep, &out.TimeoutStep)
 	d.duration(f.Resend, &out.Resend)
+	d.duration(f.DiskTimeout, &out.DiskTimeout)
 	d.duration(f.CatchUp, &out.CatchUp)
 	d.durationOrOff(f.Lease, &out.Lease, "100ms")
 	d.fraction(f.ClockDrift, &out.ClockDrift, 0.5)
@@ -136,6 +137,10 @@ func (d *decoder) protocol(f *fileProtocol, out *Protocol) {
 		d.error(d.first(f.Ping, f.TimeoutMin), summary,
 			"Here ping is %s and timeout_min %s, but a leader must show itself more often than it may be silent. Want ping < timeout_min.", out.Ping, out.TimeoutMin)
 	}
+	if out.DiskTimeout < 4*out.Ping {
+		d.error(d.first(f.DiskTimeout, f.Ping), summary,
+			"Here disk_timeout is %s and ping %s, but the disk is looked at by the ping. Want disk_timeout >= 4 x ping.", out.DiskTimeout, out.Ping)
+	}
 	if out.TimeoutMin > out.Timeout {
 		d.error(d.first(f.TimeoutMin, f.Timeout), summary,
 			"Here timeout_min is %s and timeout %s. Want timeout_min <= timeout <= timeout_max.", out.TimeoutMin, out.Timeout)
@@ -157,6 +162,7 @@ func (d *decoder) limits(f *fileLimits, out *Limits) {
 			"Here in_flight_bytes is %d bytes and request_bytes %d. Want request_bytes <= in_flight_bytes.", out.InFlightBytes, out.RequestBytes)
 	}
 	d.quota(f.Quota, &out.Quota)
+	d.size(f.DiskReserve, &out.DiskReserve, 0, 1024*gib)
 	d.duration(f.RequestTimeout, &out.RequestTimeout)
 	d.duration(f.ShutdownTimeout, &out.ShutdownTimeout)
 }

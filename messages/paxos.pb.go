@@ -1007,7 +1007,8 @@ func (x *Preempted) GetBallot() *Ballot {
 	return nil
 }
 
-// P2a asks an acceptor to accept. Commander → acceptor. Fig. 6(a) and Fig. 4.
+// P2a asks an acceptor to accept. Commander → acceptor. Fig. 6(a) and Fig. 4. The
+// acceptor passes it on to the replica beside it.
 type P2A struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
@@ -1122,11 +1123,15 @@ func (x *P2B) GetSlot() uint64 {
 	return 0
 }
 
-// Decision tells what a slot decided. Commander → replica. Fig. 6(a), Fig. 1.
+// Decision tells what a slot decided. Commander → replica. Fig. 6(a), Fig. 1. A replica
+// that was passed the commander's p2a by the acceptor beside it is told which one it was,
+// in place of the pvalue.
 type Decision struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Pvalue        *PValue                `protobuf:"bytes,2,opt,name=pvalue,proto3" json:"pvalue,omitempty"` // its ballot is the one under which a majority accepted it
+	Pvalue        *PValue                `protobuf:"bytes,2,opt,name=pvalue,proto3,oneof" json:"pvalue,omitempty"` // its ballot is the one under which a majority accepted it
+	Ballot        *Ballot                `protobuf:"bytes,3,opt,name=ballot,proto3,oneof" json:"ballot,omitempty"` // of the p2a, where there is no pvalue …
+	Slot          uint64                 `protobuf:"varint,4,opt,name=slot,proto3" json:"slot,omitempty"`          // … and its slot
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1173,6 +1178,20 @@ func (x *Decision) GetPvalue() *PValue {
 		return x.Pvalue
 	}
 	return nil
+}
+
+func (x *Decision) GetBallot() *Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
+func (x *Decision) GetSlot() uint64 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
 }
 
 var File_messages_paxos_proto protoreflect.FileDescriptor
@@ -1256,10 +1275,14 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\x03P2b\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x12\n" +
-	"\x04slot\x18\x03 \x01(\x04R\x04slot\"G\n" +
+	"\x04slot\x18\x03 \x01(\x04R\x04slot\"\xa4\x01\n" +
 	"\bDecision\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
-	"\x06pvalue\x18\x02 \x01(\v2\x0f.pmmc.v1.PValueR\x06pvalueB\"Z github.com/pmmc-go/pmmc/messagesb\x06proto3"
+	"\x04from\x18\x01 \x01(\tR\x04from\x12,\n" +
+	"\x06pvalue\x18\x02 \x01(\v2\x0f.pmmc.v1.PValueH\x00R\x06pvalue\x88\x01\x01\x12,\n" +
+	"\x06ballot\x18\x03 \x01(\v2\x0f.pmmc.v1.BallotH\x01R\x06ballot\x88\x01\x01\x12\x12\n" +
+	"\x04slot\x18\x04 \x01(\x04R\x04slotB\t\n" +
+	"\a_pvalueB\t\n" +
+	"\a_ballotB\"Z github.com/pmmc-go/pmmc/messagesb\x06proto3"
 
 var (
 	file_messages_paxos_proto_rawDescOnce sync.Once
@@ -1309,11 +1332,12 @@ var file_messages_paxos_proto_depIdxs = []int32{
 	5,  // 12: pmmc.v1.P2a.pvalue:type_name -> pmmc.v1.PValue
 	0,  // 13: pmmc.v1.P2b.ballot:type_name -> pmmc.v1.Ballot
 	5,  // 14: pmmc.v1.Decision.pvalue:type_name -> pmmc.v1.PValue
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	0,  // 15: pmmc.v1.Decision.ballot:type_name -> pmmc.v1.Ballot
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_messages_paxos_proto_init() }
@@ -1322,6 +1346,7 @@ func file_messages_paxos_proto_init() {
 		return
 	}
 	file_messages_paxos_proto_msgTypes[1].OneofWrappers = []any{}
+	file_messages_paxos_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -8,6 +8,8 @@
 //     |         | <----> |       Succeed          run now, in my place (leader ↔ leader)
 //     |         | -----> |       Confirm          does my ballot still stand?
 //     |         | <----- |       Confirmed
+//     |         | -----> |       Probe            does your disk complete a write?
+//     |         | <----- |       Probed
 //     | <------ |        |       Office           who is in office
 //     | ------> |        |       ReadRequest      up to which slot must a read wait?
 //     | <------ |        |       ReadMark
@@ -471,6 +473,97 @@ func (x *Confirmed) GetLease() uint64 {
 	return 0
 }
 
+// Probe asks an acceptor to show that its disk completes a write (S10). Leader →
+// acceptor.
+type Probe struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Probe) Reset() {
+	*x = Probe{}
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Probe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Probe) ProtoMessage() {}
+
+func (x *Probe) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Probe.ProtoReflect.Descriptor instead.
+func (*Probe) Descriptor() ([]byte, []int) {
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Probe) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+// Probed answers a Probe, once something that was written after it came is on disk.
+type Probed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Probed) Reset() {
+	*x = Probed{}
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Probed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Probed) ProtoMessage() {}
+
+func (x *Probed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Probed.ProtoReflect.Descriptor instead.
+func (*Probed) Descriptor() ([]byte, []int) {
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Probed) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
 // Office tells a replica who is in office. Leader → the replica beside it, and those
 // that have no leader beside them.
 type Office struct {
@@ -484,7 +577,7 @@ type Office struct {
 
 func (x *Office) Reset() {
 	*x = Office{}
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +589,7 @@ func (x *Office) String() string {
 func (*Office) ProtoMessage() {}
 
 func (x *Office) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +602,7 @@ func (x *Office) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Office.ProtoReflect.Descriptor instead.
 func (*Office) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Office) GetFrom() string {
@@ -545,7 +638,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +650,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +663,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReadRequest) GetFrom() string {
@@ -599,7 +692,7 @@ type ReadMark struct {
 
 func (x *ReadMark) Reset() {
 	*x = ReadMark{}
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +704,7 @@ func (x *ReadMark) String() string {
 func (*ReadMark) ProtoMessage() {}
 
 func (x *ReadMark) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +717,7 @@ func (x *ReadMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMark.ProtoReflect.Descriptor instead.
 func (*ReadMark) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadMark) GetFrom() string {
@@ -659,7 +752,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +764,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +777,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Read) GetFrom() string {
@@ -712,7 +805,7 @@ type ReadReady struct {
 
 func (x *ReadReady) Reset() {
 	*x = ReadReady{}
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +817,7 @@ func (x *ReadReady) String() string {
 func (*ReadReady) ProtoMessage() {}
 
 func (x *ReadReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +830,7 @@ func (x *ReadReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReady.ProtoReflect.Descriptor instead.
 func (*ReadReady) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReadReady) GetFrom() string {
@@ -761,13 +854,14 @@ type Learned struct {
 	Executed      uint64                 `protobuf:"varint,2,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed
 	Durable       uint64                 `protobuf:"varint,3,opt,name=durable,proto3" json:"durable,omitempty"`   // slots below this are executed, and the state is on disk
 	Wanted        uint64                 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`     // who is fetching a snapshot here will want what was decided from this slot on; 0: nobody is
+	Short         bool                   `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`       // the disk has less room than it should
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Learned) Reset() {
 	*x = Learned{}
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +873,7 @@ func (x *Learned) String() string {
 func (*Learned) ProtoMessage() {}
 
 func (x *Learned) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +886,7 @@ func (x *Learned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Learned.ProtoReflect.Descriptor instead.
 func (*Learned) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Learned) GetFrom() string {
@@ -823,6 +917,13 @@ func (x *Learned) GetWanted() uint64 {
 	return 0
 }
 
+func (x *Learned) GetShort() bool {
+	if x != nil {
+		return x.Short
+	}
+	return false
+}
+
 // Decided tells the acceptor beside a replica what the replica executed, so that
 // the acceptor can tell those who lag: consecutive slots, each with a ballot under
 // which it was decided. It never leaves the node. Replica → acceptor.
@@ -836,7 +937,7 @@ type Decided struct {
 
 func (x *Decided) Reset() {
 	*x = Decided{}
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +949,7 @@ func (x *Decided) String() string {
 func (*Decided) ProtoMessage() {}
 
 func (x *Decided) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +962,7 @@ func (x *Decided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decided.ProtoReflect.Descriptor instead.
 func (*Decided) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Decided) GetFrom() string {
@@ -889,7 +990,7 @@ type CatchUp struct {
 
 func (x *CatchUp) Reset() {
 	*x = CatchUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1002,7 @@ func (x *CatchUp) String() string {
 func (*CatchUp) ProtoMessage() {}
 
 func (x *CatchUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1015,7 @@ func (x *CatchUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatchUp.ProtoReflect.Descriptor instead.
 func (*CatchUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CatchUp) GetFrom() string {
@@ -945,7 +1046,7 @@ type CaughtUp struct {
 
 func (x *CaughtUp) Reset() {
 	*x = CaughtUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1058,7 @@ func (x *CaughtUp) String() string {
 func (*CaughtUp) ProtoMessage() {}
 
 func (x *CaughtUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1071,7 @@ func (x *CaughtUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaughtUp.ProtoReflect.Descriptor instead.
 func (*CaughtUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CaughtUp) GetFrom() string {
@@ -1015,7 +1116,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1128,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1141,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SnapshotRequest) GetFrom() string {
@@ -1087,7 +1188,7 @@ type SnapshotChunk struct {
 
 func (x *SnapshotChunk) Reset() {
 	*x = SnapshotChunk{}
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1200,7 @@ func (x *SnapshotChunk) String() string {
 func (*SnapshotChunk) ProtoMessage() {}
 
 func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1213,7 @@ func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotChunk.ProtoReflect.Descriptor instead.
 func (*SnapshotChunk) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SnapshotChunk) GetFrom() string {
@@ -1178,7 +1279,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1291,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1304,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Hello) GetFrom() string {
@@ -1246,7 +1347,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1359,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1372,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Welcome) GetFrom() string {
@@ -1309,7 +1410,7 @@ type Configured struct {
 
 func (x *Configured) Reset() {
 	*x = Configured{}
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1422,7 @@ func (x *Configured) String() string {
 func (*Configured) ProtoMessage() {}
 
 func (x *Configured) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1435,7 @@ func (x *Configured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Configured.ProtoReflect.Descriptor instead.
 func (*Configured) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Configured) GetFrom() string {
@@ -1363,13 +1464,14 @@ func (x *Configured) GetHeir() uint32 {
 type Flushed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Below         uint64                 `protobuf:"varint,1,opt,name=below,proto3" json:"below,omitempty"`
+	Short         bool                   `protobuf:"varint,2,opt,name=short,proto3" json:"short,omitempty"` // the disk has less room than it should
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Flushed) Reset() {
 	*x = Flushed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1483,7 @@ func (x *Flushed) String() string {
 func (*Flushed) ProtoMessage() {}
 
 func (x *Flushed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1496,7 @@ func (x *Flushed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flushed.ProtoReflect.Descriptor instead.
 func (*Flushed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Flushed) GetBelow() uint64 {
@@ -1402,6 +1504,13 @@ func (x *Flushed) GetBelow() uint64 {
 		return x.Below
 	}
 	return 0
+}
+
+func (x *Flushed) GetShort() bool {
+	if x != nil {
+		return x.Short
+	}
+	return false
 }
 
 // Tick is a timer's message from a role to itself. It never leaves the node.
@@ -1414,7 +1523,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_messages_pragmatics_proto_msgTypes[22]
+	mi := &file_messages_pragmatics_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1535,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[22]
+	mi := &file_messages_pragmatics_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1548,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{22}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Tick) GetGeneration() uint64 {
@@ -1481,7 +1590,11 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
 	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
-	"\x05lease\x18\x04 \x01(\x04R\x05lease\"[\n" +
+	"\x05lease\x18\x04 \x01(\x04R\x05lease\"\x1b\n" +
+	"\x05Probe\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\"\x1c\n" +
+	"\x06Probed\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\"[\n" +
 	"\x06Office\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x14\n" +
@@ -1498,12 +1611,13 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
 	"\tReadReady\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"k\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\x81\x01\n" +
 	"\aLearned\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bexecuted\x18\x02 \x01(\x04R\bexecuted\x12\x18\n" +
 	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
-	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\"H\n" +
+	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\x12\x14\n" +
+	"\x05short\x18\x05 \x01(\bR\x05short\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
 	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +
@@ -1541,9 +1655,10 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"Configured\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12>\n" +
 	"\x0econfigurations\x18\x02 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x12\n" +
-	"\x04heir\x18\x03 \x01(\rR\x04heir\"\x1f\n" +
+	"\x04heir\x18\x03 \x01(\rR\x04heir\"5\n" +
 	"\aFlushed\x12\x14\n" +
-	"\x05below\x18\x01 \x01(\x04R\x05below\"&\n" +
+	"\x05below\x18\x01 \x01(\x04R\x05below\x12\x14\n" +
+	"\x05short\x18\x02 \x01(\bR\x05short\"&\n" +
 	"\x04Tick\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -1561,7 +1676,7 @@ func file_messages_pragmatics_proto_rawDescGZIP() []byte {
 	return file_messages_pragmatics_proto_rawDescData
 }
 
-var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_messages_pragmatics_proto_goTypes = []any{
 	(*Ping)(nil),            // 0: pmmc.v1.Ping
 	(*Pong)(nil),            // 1: pmmc.v1.Pong
@@ -1570,36 +1685,38 @@ var file_messages_pragmatics_proto_goTypes = []any{
 	(*Succeed)(nil),         // 4: pmmc.v1.Succeed
 	(*Confirm)(nil),         // 5: pmmc.v1.Confirm
 	(*Confirmed)(nil),       // 6: pmmc.v1.Confirmed
-	(*Office)(nil),          // 7: pmmc.v1.Office
-	(*ReadRequest)(nil),     // 8: pmmc.v1.ReadRequest
-	(*ReadMark)(nil),        // 9: pmmc.v1.ReadMark
-	(*Read)(nil),            // 10: pmmc.v1.Read
-	(*ReadReady)(nil),       // 11: pmmc.v1.ReadReady
-	(*Learned)(nil),         // 12: pmmc.v1.Learned
-	(*Decided)(nil),         // 13: pmmc.v1.Decided
-	(*CatchUp)(nil),         // 14: pmmc.v1.CatchUp
-	(*CaughtUp)(nil),        // 15: pmmc.v1.CaughtUp
-	(*SnapshotRequest)(nil), // 16: pmmc.v1.SnapshotRequest
-	(*SnapshotChunk)(nil),   // 17: pmmc.v1.SnapshotChunk
-	(*Hello)(nil),           // 18: pmmc.v1.Hello
-	(*Welcome)(nil),         // 19: pmmc.v1.Welcome
-	(*Configured)(nil),      // 20: pmmc.v1.Configured
-	(*Flushed)(nil),         // 21: pmmc.v1.Flushed
-	(*Tick)(nil),            // 22: pmmc.v1.Tick
-	(*Ballot)(nil),          // 23: pmmc.v1.Ballot
-	(*PValue)(nil),          // 24: pmmc.v1.PValue
-	(*Configuration)(nil),   // 25: pmmc.v1.Configuration
+	(*Probe)(nil),           // 7: pmmc.v1.Probe
+	(*Probed)(nil),          // 8: pmmc.v1.Probed
+	(*Office)(nil),          // 9: pmmc.v1.Office
+	(*ReadRequest)(nil),     // 10: pmmc.v1.ReadRequest
+	(*ReadMark)(nil),        // 11: pmmc.v1.ReadMark
+	(*Read)(nil),            // 12: pmmc.v1.Read
+	(*ReadReady)(nil),       // 13: pmmc.v1.ReadReady
+	(*Learned)(nil),         // 14: pmmc.v1.Learned
+	(*Decided)(nil),         // 15: pmmc.v1.Decided
+	(*CatchUp)(nil),         // 16: pmmc.v1.CatchUp
+	(*CaughtUp)(nil),        // 17: pmmc.v1.CaughtUp
+	(*SnapshotRequest)(nil), // 18: pmmc.v1.SnapshotRequest
+	(*SnapshotChunk)(nil),   // 19: pmmc.v1.SnapshotChunk
+	(*Hello)(nil),           // 20: pmmc.v1.Hello
+	(*Welcome)(nil),         // 21: pmmc.v1.Welcome
+	(*Configured)(nil),      // 22: pmmc.v1.Configured
+	(*Flushed)(nil),         // 23: pmmc.v1.Flushed
+	(*Tick)(nil),            // 24: pmmc.v1.Tick
+	(*Ballot)(nil),          // 25: pmmc.v1.Ballot
+	(*PValue)(nil),          // 26: pmmc.v1.PValue
+	(*Configuration)(nil),   // 27: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
-	23, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
-	23, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
-	23, // 2: pmmc.v1.Succeed.ballot:type_name -> pmmc.v1.Ballot
-	23, // 3: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
-	23, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
-	23, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
-	24, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
-	24, // 7: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
-	25, // 8: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	25, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
+	25, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
+	25, // 2: pmmc.v1.Succeed.ballot:type_name -> pmmc.v1.Ballot
+	25, // 3: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
+	25, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
+	25, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
+	26, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
+	26, // 7: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
+	27, // 8: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
 	9,  // [9:9] is the sub-list for method output_type
 	9,  // [9:9] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
@@ -1619,7 +1736,7 @@ func file_messages_pragmatics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_pragmatics_proto_rawDesc), len(file_messages_pragmatics_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -144,7 +144,7 @@ type isRecord_Kind interface {
 }
 
 type Record_Ballot struct {
-	Ballot *Ballot `protobuf:"bytes,2,opt,name=ballot,proto3,oneof"` // acceptor: ballot_num was raised to this (S1)
+	Ballot *Ballot `protobuf:"bytes,2,opt,name=ballot,proto3,oneof"` // acceptor: ballot_num was raised to this (S1), or is this and was written again, for a Probe
 }
 
 type Record_Pvalue struct {

@@ -27,12 +27,15 @@ type shell struct {
 	role    actors.Role
 	life    uint64 // its number
 	counted life
-	stood   Change // where its leader last stood
-	gone    bool   // the role called Exit
+	stood   Change        // where its leader last stood
+	turnOf  proto.Message // under way
+	gone    bool          // the role called Exit
 	rand    *rand.Rand
 	written uint64   // records persisted
 	durable uint64   // of those, on disk
 	waiting []effect // what the barrier holds back, first in, first out
+	sizes   []int    // of the records that are not on disk
+	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
 }
 
@@ -73,7 +76,7 @@ func (s *shell) Receive(ctx actor.Context) {
 	case *actor.Terminated: // of a child: protoactor's business
 	case *synced:
 		if m.of == s && !s.gone {
-			s.durable = m.n
+			s.saved(m.n)
 			s.observe(actors.Event{Kind: actors.Durable, Number: m.n})
 			s.release()
 		}
@@ -85,7 +88,27 @@ func (s *shell) Receive(ctx actor.Context) {
 	case *show:
 		s.show(m)
 	case proto.Message:
+		if len(s.waiting) > maxWaiting || s.unsaved > maxUnsaved {
+			s.Refuse(m) // as if the network had lost it
+			return
+		}
 		s.turn(m)
+	}
+}
+
+// What a role may leave behind its disk barrier before it takes no more messages: others
+// go on and speak to it while its disk hangs, and memory must not grow for so long. It is
+// far more than is in flight while disks are well.
+const (
+	maxWaiting = 1 << 16   // effects
+	maxUnsaved = 256 << 20 // bytes of records
+)
+
+// saved takes note that the first n records of this life are on disk.
+func (s *shell) saved(n uint64) {
+	for ; s.durable < n; s.durable++ {
+		s.unsaved -= s.sizes[0]
+		s.sizes = s.sizes[1:]
 	}
 }
 
@@ -137,6 +160,7 @@ func (s *shell) turn(m proto.Message) {
 			panic(r) // the supervisor decides
 		}
 	}()
+	s.turnOf = m
 	s.observe(actors.Event{Kind: actors.Received, Message: m})
 	_, s.counted.again = m.(*messages.Tick)
 	s.role.Receive(s, m)
@@ -178,6 +202,9 @@ func (s *shell) Send(to actors.Addr, m proto.Message) {
 	s.node.counts.sent(&s.counted, m)
 	s.do(effect{to: to, m: m})
 }
+
+// Forward sends the message of this turn at once: it rests on no record.
+func (s *shell) Forward(to actors.Addr) { s.perform(effect{to: to, m: s.turnOf}) }
 
 // Spawn spawns, now or when the barrier allows.
 func (s *shell) Spawn(name string, build func() actors.Role) {
@@ -232,6 +259,8 @@ func (s *shell) Exit() {
 func (s *shell) Persist(rec *messages.Record) {
 	rec.Owner = s.self.Path()
 	s.written++
+	size := proto.Size(rec)
+	s.sizes, s.unsaved = append(s.sizes, size), s.unsaved+size
 	s.observe(actors.Event{Kind: actors.Persisted, Number: s.written, Message: rec})
 	done := &synced{of: s, n: s.written}
 	self, root := s.ctx.Self(), s.node.System.Root

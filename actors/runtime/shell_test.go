@@ -188,6 +188,22 @@ func TestTheDiskBarrier(t *testing.T) {
 	s.hears(30)
 }
 
+// D11: the message of a turn is passed on at once, whatever waits for the disk.
+func TestForwardWaitsForNoDisk(t *testing.T) {
+	s := newStage(t, func(env actors.Env, slot uint64) {
+		write(env, slot)
+		say(env, 10*slot)
+		env.Forward(listenerAddr)
+	})
+	s.tell(1)
+	s.tell(2)
+	s.hears(1, 2)
+	s.journal.sync()
+	s.hears(10)
+	s.journal.sync()
+	s.hears(20)
+}
+
 // S2: a child spawned after a write does not live before it is on disk: a scout
 // must not say a ballot that its leader could forget.
 func TestTheDiskBarrierHoldsChildrenBack(t *testing.T) {

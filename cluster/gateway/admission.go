@@ -26,19 +26,6 @@ func lasts(method string) bool {
 	return method == pb.Watch_Watch_FullMethodName || method == pb.Lease_LeaseKeepAlive_FullMethodName
 }
 
-// place is that of a request among those under way. It belongs to the stream until
-// the request's body is read, for which there is a time limit, and from then on to the
-// handler.
-type place struct {
-	pool   chan struct{}
-	body   *time.Timer
-	ofCall func() bool // takes it from the stream, unless that has ended
-}
-
-func (p *place) leave() { <-p.pool }
-
-type placeKey struct{}
-
 // admit finds a place for a request or refuses it at once, before anything but its
 // headers is read.
 func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, error) {
@@ -49,43 +36,42 @@ func (g *Gateway) admit(ctx context.Context, call *tap.Info) (context.Context, e
 	case lasts(call.FullMethodName):
 		pool = g.streams[call.FullMethodName]
 	}
-	err := g.refusal(call)
-	if err == nil {
-		select {
-		case pool <- struct{}{}:
-		default:
-			err = rpctypes.ErrGRPCRequestTooManyRequests
-		}
+	if err := g.refusal(call); err != nil {
+		return ctx, g.refuse(call, err)
 	}
-	if err != nil {
-		g.metrics.refused[codeOf(err)].Add(1)
-		if c := g.metrics.rpcs[call.FullMethodName]; c != nil { // others are names that a client made up
-			c.outcome(err)
-		}
-		return ctx, err
+	p := pool.enterStream(ctx, g.limits.Load().Timeout)
+	if p == nil {
+		return ctx, g.refuse(call, rpctypes.ErrGRPCRequestTooManyRequests)
 	}
-	ctx, cancel := context.WithCancel(ctx) // and with the stream
-	p := &place{pool: pool, body: time.AfterFunc(g.limits.Load().Timeout, cancel)}
-	p.ofCall = context.AfterFunc(ctx, p.leave)
-	return context.WithValue(ctx, placeKey{}, p), nil
+	return p, nil
 }
 
-// refusal says why a request has no chance.
+// refuse counts a refusal.
+func (g *Gateway) refuse(call *tap.Info, err error) error {
+	g.metrics.refused[codeOf(err)].Add(1)
+	if c := g.metrics.rpcs[call.FullMethodName]; c != nil { // others are names that a client made up
+		c.outcome(err)
+	}
+	return err
+}
+
+// refusal says why a request has no chance. A gateway that stops, or whose node is leaving,
+// serves what comes on the connections that it has until their clients have heard its
+// goodbye: not to fail a write that is on its way then, but for what would go on for ever.
 func (g *Gateway) refusal(call *tap.Info) error {
-	if g.life.Err() != nil || lasts(call.FullMethodName) && g.open.Err() != nil {
+	if lasts(call.FullMethodName) && g.open.Err() != nil {
 		return rpctypes.ErrGRPCStopped
 	}
 	if requiresLeader(call.Header) && !g.hasLeader() {
-		return rpctypes.ErrGRPCNoLeader
+		return g.leader.missing(time.Now())
 	}
 	return nil
 }
 
 // begin makes the place of a request its handler's.
 func begin(ctx context.Context) (*place, error) {
-	p := ctx.Value(placeKey{}).(*place)
-	p.body.Stop()
-	if !p.ofCall() {
+	p := placeOf(ctx)
+	if !p.begin() {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return p, nil

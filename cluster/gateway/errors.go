@@ -18,6 +18,11 @@ var errTimeout = errors.New("gateway: the cluster took too long")
 // patiently does what needs the cluster, within the node's own time limit. What only
 // needs this node, such as a hash of all keys, takes the time that the client gives it.
 func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
+	if p := placeOf(ctx); p != nil && p.of == g.requests { // the request ends with it
+		p.limit(g.limits.Load().Timeout)
+		defer p.unlimit()
+		return do(ctx)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, g.limits.Load().Timeout, errTimeout)
 	defer cancel()
 	return do(ctx)
@@ -42,7 +47,7 @@ func (g *Gateway) translate(ctx context.Context, err error) error {
 		return rpctypes.ErrGRPCUnhealthy
 	case errors.Is(err, cluster.ErrRefused):
 		return status.Errorf(codes.FailedPrecondition, "pmmc: %v", err)
-	case errors.Is(err, errTimeout):
+	case errors.Is(err, errTimeout), errors.Is(context.Cause(ctx), errTimeout):
 		return rpctypes.ErrGRPCTimeout
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()

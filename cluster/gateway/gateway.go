@@ -29,12 +29,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -75,11 +75,12 @@ type Gateway struct {
 	health    *health.Server
 	metrics   *metrics
 
-	requests chan struct{}            // one for each request under way
-	looks    chan struct{}            // and for each that only looks at the node
-	streams  map[string]chan struct{} // and for each stream that lasts, by its method
-	watches  atomic.Int64             // of all streams
-	bytes    atomic.Int64             // of the writes under way
+	requests *places            // of requests under way …
+	looks    *places            // … of those that only look at the node …
+	streams  map[string]*places // … and of streams that last, by their method
+	drained  chan struct{}      // closed when nobody takes a place any more
+	watches  atomic.Int64       // of all streams
+	bytes    atomic.Int64       // of the writes under way
 	renewer  *renewer
 	quota    *quota
 
@@ -117,11 +118,12 @@ func Start(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		options: o, log: o.Logger, clusterID: clusterID(o.Cluster), health: health.NewServer(), began: time.Now(),
-		requests: make(chan struct{}, o.Limits.InFlight), looks: make(chan struct{}, maxLooks),
-		streams: map[string]chan struct{}{
-			pb.Watch_Watch_FullMethodName:          make(chan struct{}, o.Limits.WatchStreams),
-			pb.Lease_LeaseKeepAlive_FullMethodName: make(chan struct{}, maxKeepAlives),
+		requests: newPlaces(o.Limits.InFlight), looks: newPlaces(maxLooks),
+		streams: map[string]*places{
+			pb.Watch_Watch_FullMethodName:          newPlaces(o.Limits.WatchStreams),
+			pb.Lease_LeaseKeepAlive_FullMethodName: newPlaces(maxKeepAlives),
 		},
+		drained: make(chan struct{}),
 	}
 	g.limits.Store(&o.Limits)
 	g.life, g.end = context.WithCancel(context.Background())
@@ -149,6 +151,7 @@ func Start(o Options) (*Gateway, error) {
 		g.serveHTTP()
 	}
 	g.running.Go(g.keepLooking)
+	g.running.Go(g.sweep)
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
 	g.running.Go(func() { g.quota.run(g.life) })
@@ -190,7 +193,7 @@ func (g *Gateway) serveGRPC() {
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(besidesInside{credentials.NewTLS(o.TLS)}))
+		opts = append(opts, grpc.Creds(besidesInside{certs.Credentials(g.clientTLS)}))
 	}
 	g.grpc = grpc.NewServer(opts...)
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})
@@ -241,13 +244,14 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			if n := len(g.requests); n > 0 {
+			if n := g.requests.count(); n > 0 {
 				err = fmt.Errorf("gateway: stop: %w: %d requests under way were cut off", context.Cause(ctx), n)
 			}
 			g.clients.closeAll()
 			g.grpc.Stop()
 			<-ended
 		}
+		close(g.drained)
 		g.stopHTTP()
 		g.running.Wait()
 	})

@@ -84,12 +84,10 @@ func (g *Gateway) answerChecks(w http.ResponseWriter, r *http.Request, all []che
 
 // lookAt finds a place for a look at the node.
 func (g *Gateway) lookAt() (leave func(), err error) {
-	select {
-	case g.looks <- struct{}{}:
-		return func() { <-g.looks }, nil
-	default:
+	if !g.looks.enter() {
 		return nil, rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	return g.looks.leave, nil
 }
 
 // ends tells that the node is ending, or is leaving the cluster.

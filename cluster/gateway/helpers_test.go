@@ -165,7 +165,7 @@ func (n *lonely) MoveLeader(_ context.Context, to uint32) error {
 	return nil
 }
 
-// Present keeps what would be shown to others.
+// Present keeps what would be shown to others. Some tests hold the lock meanwhile.
 func (n *lonely) Present(show func() []byte) { n.show.Store(&show) }
 
 // Ask has no answer, unless a test has.

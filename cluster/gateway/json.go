@@ -40,6 +40,7 @@ type jsonGateway struct {
 	inside *bufconn.Listener
 	mux    *gwruntime.ServeMux
 	places chan struct{} // one for each request whose body is being read
+	mutual bool          // a client needs a certificate
 }
 
 // newJSON makes the handlers, with a connection that is made when it is first needed.
@@ -50,7 +51,8 @@ func newJSON(g *Gateway) (*jsonGateway, error) {
 	}}
 	j := &jsonGateway{
 		g: g, inside: bufconn.Listen(insideBuffer), places: make(chan struct{}, g.options.Limits.InFlight),
-		mux: gwruntime.NewServeMux(gwruntime.WithMarshalerOption(gwruntime.MIMEWildcard, marshaller)),
+		mux:    gwruntime.NewServeMux(gwruntime.WithMarshalerOption(gwruntime.MIMEWildcard, marshaller)),
+		mutual: g.options.TLS != nil && needsCertificate(g.options.TLS()),
 	}
 	var err error
 	j.conn, err = grpc.NewClient("passthrough:///inside",
@@ -143,12 +145,10 @@ func (j *jsonGateway) receive(w http.ResponseWriter, r *http.Request) error {
 
 // known tells whether the client has shown the certificate that it needs for gRPC, too.
 func (j *jsonGateway) known(r *http.Request) bool {
-	return !needsCertificate(j.g.options.TLS) || r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+	return !j.mutual || r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 }
 
-func needsCertificate(c *tls.Config) bool {
-	return c != nil && c.ClientAuth == tls.RequireAndVerifyClientCert
-}
+func needsCertificate(c *tls.Config) bool { return c.ClientAuth == tls.RequireAndVerifyClientCert }
 
 // insideListener marks the connections that come from inside of the process.
 type insideListener struct{ *bufconn.Listener }

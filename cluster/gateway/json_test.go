@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 )
 
@@ -212,7 +213,7 @@ func TestJSONTLS(t *testing.T) {
 	server, known := authority.TLS("alpha"), authority.TLS("client")
 	server.ClientAuth = tls.RequireAndVerifyClientCert
 	stranger := &tls.Config{RootCAs: known.RootCAs, MinVersion: tls.VersionTLS13}
-	f := start(t, func(o *Options) { o.TLS = server }, func(o *Options) { o.Limits.Timeout = time.Second })
+	f := start(t, func(o *Options) { o.TLS = certs.Fixed(server) }, func(o *Options) { o.Limits.Timeout = time.Second })
 	for _, tt := range []struct {
 		config *tls.Config
 		want   int

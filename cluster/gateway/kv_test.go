@@ -294,5 +294,5 @@ func TestClientGivesUp(t *testing.T) {
 		t.Errorf("put after the client gave up: %v", err)
 	}
 	f.node.waitHeld(t, 0)
-	eventually(t, "the place to be free", func() bool { return len(f.gateway.requests) == 0 })
+	eventually(t, "the place to be free", func() bool { return f.gateway.requests.count() == 0 })
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // leaderPatience is how long streams that require a leader live without one.
@@ -16,6 +18,7 @@ const leaderPatience = 3 * time.Second
 type leaderWatch struct {
 	mu    sync.Mutex
 	since time.Time // there is no leader; zero while there is one
+	ever  bool      // there was one, since the node began
 	term  context.Context
 	end   context.CancelCauseFunc
 }
@@ -26,13 +29,27 @@ func (l *leaderWatch) note(leader bool, now time.Time) {
 	defer l.mu.Unlock()
 	switch {
 	case leader:
-		l.since = time.Time{}
+		l.since, l.ever = time.Time{}, true
 	case l.since.IsZero():
 		l.since = now
 	case l.end != nil && now.Sub(l.since) >= leaderPatience:
 		l.end(rpctypes.ErrGRPCNoLeader)
 		l.term, l.end = nil, nil
 	}
+}
+
+// errBegins is for those who come while a node begins: etcd's clients try again, and
+// end a watch when they hear of no leader. (etcd itself does not listen yet.)
+var errBegins = status.Error(codes.Unavailable, "pmmc: this node has begun, and has yet to hear who is in office")
+
+// missing says, where no leader is known, why.
+func (l *leaderWatch) missing(now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ever && (l.since.IsZero() || now.Sub(l.since) < leaderPatience) {
+		return errBegins
+	}
+	return rpctypes.ErrGRPCNoLeader
 }
 
 // led returns a context that ends when there was no leader for long.

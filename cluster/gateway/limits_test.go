@@ -99,7 +99,7 @@ func TestPlaceOfASilentStream(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.InFlight, o.Limits.Timeout = 1, time.Second })
 	taken := func(n int) {
 		t.Helper()
-		eventually(t, "the place to be free or taken", func() bool { return len(f.gateway.requests) == n })
+		eventually(t, "the place to be free or taken", func() bool { return f.gateway.requests.count() == n })
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := f.ActiveConnection().NewStream(ctx, &putStream, pb.KV_Put_FullMethodName); err != nil {
@@ -235,7 +235,7 @@ func TestPanic(t *testing.T) {
 	}
 	f.node.change(func() { f.node.panics = false })
 	f.put("a", "1")
-	if n := len(f.gateway.requests); n > 1 {
+	if n := f.gateway.requests.count(); n > 1 {
 		t.Errorf("%d places are taken", n)
 	}
 }
@@ -260,7 +260,7 @@ func TestLimitsChangeWhileTheGatewayRuns(t *testing.T) {
 	if err != nil || r.DbSizeQuota != 1<<20 {
 		t.Errorf("the quota is %d, %v", r.DbSizeQuota, err)
 	}
-	if n := cap(f.gateway.requests); n != f.gateway.limits.Load().InFlight {
+	if n := f.gateway.requests.limit; n != f.gateway.limits.Load().InFlight {
 		t.Errorf("%d requests may be under way, and %d are said to", n, f.gateway.limits.Load().InFlight)
 	}
 }

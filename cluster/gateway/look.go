@@ -19,7 +19,6 @@ func (g *Gateway) keepLooking() {
 	leaving := g.options.Node.Leaving()
 	for g.life.Err() == nil { // a look may take longer than the pause, and both be ready
 		g.look()
-		g.leader.note(g.hasLeader(), time.Now())
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
 		if g.hasLeader() {
 			serving = healthpb.HealthCheckResponse_SERVING
@@ -55,6 +54,7 @@ func (g *Gateway) look() {
 		g.metrics.replica.Store(&s.Replica)
 	}
 	g.term.Store(max(g.term.Load(), s.Replica.Office.Round)) // a busy replica shows none
+	g.leader.note(g.hasLeader(), time.Now())
 }
 
 func (g *Gateway) hasLeader() bool { return g.seen.Load().InOffice != "" }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/kv"
 )
 
@@ -34,10 +34,10 @@ type Node interface {
 
 // Options are a gateway's. Client, Node and Store are required.
 type Options struct {
-	Client  string      // address for clients, host:port
-	HTTP    string      // address for health, metrics, JSON and the page; none if empty
-	TLS     *tls.Config // of both; nil is plaintext
-	PeerTLS bool        // members reach each other over TLS; it shows in their URLs
+	Client  string       // address for clients, host:port
+	HTTP    string       // address for health, metrics, JSON and the page; none if empty
+	TLS     certs.Source // of both, asked at each handshake; nil is plaintext
+	PeerTLS bool         // members reach each other over TLS; it shows in their URLs
 	Node    Node
 	Store   *kv.Store
 	Cluster string // its name

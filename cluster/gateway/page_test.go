@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/overview"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 	"github.com/pmmc-go/pmmc/messages/admin"
@@ -234,7 +235,7 @@ func TestPageTLS(t *testing.T) {
 	server, known := authority.TLS("alpha"), authority.TLS("client")
 	server.ClientAuth = tls.RequireAndVerifyClientCert
 	stranger := &tls.Config{RootCAs: known.RootCAs, MinVersion: tls.VersionTLS13}
-	f := start(t, func(o *Options) { o.TLS = server })
+	f := start(t, func(o *Options) { o.TLS = certs.Fixed(server) })
 	for _, tt := range []struct {
 		config *tls.Config
 		want   int

@@ -35,6 +35,9 @@ type space interface {
 // it has the alarm taken back. Both are decrees, so no node's size matters to what is
 // executed.
 //
+// It does so, too, where disks are nearly full, if without the nodes of which this is so no
+// majority would be left: while one is, the others go on without a node that is full.
+//
 // It counts what the state takes, Store.SizeInUse, and not the files as etcd does: files
 // that are replaced go by themselves, so nobody has to defragment for the alarm to end.
 type quota struct {
@@ -42,12 +45,14 @@ type quota struct {
 	store   space
 	pending func() int64                                              // bytes of the writes under way here
 	members func() (me uint64, all []uint64, inOffice bool)           // me is 0 before this node is one
+	scarce  func() bool                                               // disks are nearly full, and a majority's would be
 	propose func(ctx context.Context, r *pb.AlarmRequest) (err error) // decided and executed
 	log     hclog.Logger
 
 	woken    chan struct{}
 	crowded  chan struct{} // says that space is to be reclaimed
 	refused  atomic.Bool   // a write, since the last step
+	noRoom   atomic.Bool   // disks were scarce at the last step
 	measured atomic.Pointer[measured]
 }
 
@@ -66,6 +71,7 @@ func newQuota(g *Gateway) *quota {
 			_, ours := g.expires()
 			return uint64(self.ID), all, ours
 		},
+		scarce: func() bool { return g.options.Node.Status().Disk.Scarce },
 		propose: func(ctx context.Context, r *pb.AlarmRequest) error {
 			_, err := proposeOwn[*pb.AlarmResponse](ctx, g, &pb.InternalRaftRequest{Alarm: r})
 			return err
@@ -79,7 +85,7 @@ func newQuota(g *Gateway) *quota {
 // admit refuses a write for which there is no space, with those under way, itself among
 // them. It measures only where what is known leaves a doubt.
 func (q *quota) admit() error {
-	if q.store.NoSpace() {
+	if q.store.NoSpace() || q.noRoom.Load() {
 		return rpctypes.ErrGRPCNoSpace
 	}
 	known, pending := q.measured.Load(), q.pending()
@@ -130,6 +136,8 @@ func (q *quota) step(ctx context.Context) {
 	if me == 0 {
 		return
 	}
+	scarce := q.scarce()
+	q.noRoom.Store(scarce)
 	mine := false
 	for _, a := range q.store.Alarms() {
 		mine = mine || a.MemberID == me
@@ -139,9 +147,9 @@ func (q *quota) step(ctx context.Context) {
 		}
 	}
 	switch {
-	case !mine && (inUse > q.limit() || refused && inUse >= room):
+	case !mine && (inUse > q.limit() || refused && inUse >= room || scarce):
 		q.say(ctx, pb.AlarmRequest_ACTIVATE, me, inUse)
-	case mine && inUse < room:
+	case mine && inUse < room && !scarce:
 		q.say(ctx, pb.AlarmRequest_DEACTIVATE, me, inUse)
 	}
 	if inUse >= room {
@@ -156,7 +164,7 @@ func (q *quota) say(ctx context.Context, action pb.AlarmRequest_AlarmAction, mem
 	case err != nil:
 		q.log.Debug("an alarm was not changed", "member", member, "to", action, "error", err)
 	case action == pb.AlarmRequest_ACTIVATE:
-		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted", "member", member, "in use", inUse, "quota", q.limit())
+		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted, or disks have room", "member", member, "in use", inUse, "quota", q.limit(), "disks full", q.noRoom.Load())
 	default:
 		q.log.Info("alarm NOSPACE taken back", "member", member, "in use", inUse, "quota", q.limit())
 	}

@@ -124,6 +124,7 @@ func newFakeQuota(s *fakeSpace) (q *quota, proposed *[]string) {
 	q = &quota{
 		limit: func() int64 { return 1000 }, store: s, pending: func() int64 { return 0 }, log: hclog.NewNullLogger(),
 		members: func() (uint64, []uint64, bool) { return 1, []uint64{1, 2}, false },
+		scarce:  func() bool { return false },
 		propose: func(_ context.Context, r *pb.AlarmRequest) error {
 			*proposed = append(*proposed, fmt.Sprint(r.Action, " ", r.MemberID))
 			return nil
@@ -167,6 +168,25 @@ func TestQuotaSteps(t *testing.T) {
 		}
 		if q.refused.Load() {
 			t.Errorf("%s: the refusal is not forgotten", tt.name)
+		}
+	}
+	for _, tt := range []struct {
+		raised []uint64
+		scarce bool
+		want   string
+	}{
+		{nil, true, "ACTIVATE 1"},
+		{[]uint64{1}, true, ""},
+		{[]uint64{1}, false, "DEACTIVATE 1"},
+	} {
+		q, proposed := newFakeQuota(&fakeSpace{inUse: 100, raised: tt.raised})
+		q.scarce = func() bool { return tt.scarce }
+		q.step(t.Context())
+		if got := strings.Join(*proposed, ", "); got != tt.want {
+			t.Errorf("with alarms %v and disks full: %t: %q, want %q", tt.raised, tt.scarce, got, tt.want)
+		}
+		if err := q.admit(); (err == rpctypes.ErrGRPCNoSpace) != (tt.scarce || tt.raised != nil) {
+			t.Errorf("with alarms %v and disks full: %t: a write is answered with %v", tt.raised, tt.scarce, err)
 		}
 	}
 	q, proposed := newFakeQuota(&fakeSpace{inUse: 2000})

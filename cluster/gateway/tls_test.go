@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 )
 
@@ -20,7 +22,7 @@ func TestTLS(t *testing.T) {
 	server, known := authority.TLS("alpha"), authority.TLS("client")
 	server.ClientAuth = tls.RequireAndVerifyClientCert
 	stranger := &tls.Config{RootCAs: known.RootCAs, MinVersion: tls.VersionTLS13}
-	f := start(t, func(o *Options) { o.TLS, o.PeerTLS = server, true })
+	f := start(t, func(o *Options) { o.TLS, o.PeerTLS = certs.Fixed(server), true })
 
 	put := func(config *tls.Config) error {
 		c, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://" + f.gateway.ClientAddr()}, TLS: config, Logger: zap.NewNop()})
@@ -51,4 +53,35 @@ func TestTLS(t *testing.T) {
 		t.Fatalf("/health without a certificate: %v, %v", resp, err)
 	}
 	_ = resp.Body.Close() // it was read or is not wanted
+}
+
+// Clients speak TLS 1.3 or not at all, on either port, and with what the source gives
+// when they come.
+func TestTLSOfEachHandshake(t *testing.T) {
+	first, second := testcert.New(t), testcert.New(t)
+	var now atomic.Pointer[tls.Config]
+	now.Store(first.TLS("alpha"))
+	f := start(t, func(o *Options) { o.TLS = now.Load })
+	dial := func(address string, authority *testcert.Authority, version uint16) error {
+		c := authority.TLS("client")
+		c.ServerName, c.MinVersion, c.MaxVersion, c.NextProtos = "alpha", tls.VersionTLS12, version, []string{"h2", "http/1.1"}
+		conn, err := tls.Dial("tcp", address, c)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	for _, authority := range []*testcert.Authority{first, second} {
+		config := authority.TLS("alpha")
+		config.MinVersion = 0 // which is 1.2
+		now.Store(config)
+		for _, address := range []string{f.gateway.ClientAddr(), f.gateway.HTTPAddr()} {
+			if err := dial(address, authority, tls.VersionTLS12); err == nil {
+				t.Errorf("%s: TLS 1.2 was spoken", address)
+			}
+			if err := dial(address, authority, tls.VersionTLS13); err != nil {
+				t.Errorf("%s: %v", address, err)
+			}
+		}
+	}
 }

@@ -114,7 +114,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("told %s, want %s", got, want)
 		}
 	}
-	if n := len(f.gateway.requests); n != 0 {
+	if n := f.gateway.requests.count(); n != 0 {
 		t.Errorf("%d places of requests are taken", n)
 	}
 }
@@ -333,6 +333,30 @@ func TestWatchRequiresLeader(t *testing.T) {
 	f.put("a", "1")
 	if r := free.next(); len(r.Events) != 1 {
 		t.Errorf("who does not: %v", r)
+	}
+}
+
+// Who comes while a node begins is not told that there is no leader, upon which etcd's
+// client would end a watch: the node has yet to hear of one.
+func TestANodeThatBeginsHasYetToHearOfALeader(t *testing.T) {
+	var l leaderWatch
+	begun := time.Now()
+	for _, step := range []struct {
+		after  time.Duration
+		leader bool
+		want   error
+	}{
+		{0, false, errBegins},
+		{leaderPatience - 1, false, errBegins},
+		{leaderPatience, false, rpctypes.ErrGRPCNoLeader},
+		{leaderPatience + 1, true, nil},
+		{leaderPatience + 2, false, rpctypes.ErrGRPCNoLeader},
+	} {
+		now := begun.Add(step.after)
+		l.note(step.leader, now)
+		if got := l.missing(now); step.want != nil && got != step.want {
+			t.Errorf("after %s: %v, want %v", step.after, got, step.want)
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/api/v3/version"
 	"google.golang.org/grpc/status"
+
+	"github.com/pmmc-go/pmmc/cluster/certs"
 )
 
 const (
@@ -44,12 +46,7 @@ func (g *Gateway) serveHTTP() {
 	}
 	web := g.web
 	if g.options.TLS != nil {
-		config := g.options.TLS.Clone()
-		config.ClientAuth = tls.NoClientCert // those who look at health have none …
-		if needsCertificate(g.options.TLS) {
-			config.ClientAuth = tls.VerifyClientCertIfGiven // … and JSON is for those who have
-		}
-		web = tls.NewListener(web, config)
+		web = certs.Listen(web, g.webTLS)
 	}
 	g.running.Go(g.json.serve)
 	g.running.Go(g.page.run)
@@ -58,6 +55,24 @@ func (g *Gateway) serveHTTP() {
 			g.log.Error("health and metrics are not served any more", "error", err)
 		}
 	})
+}
+
+// clientTLS is the configuration of the next handshake with a client.
+func (g *Gateway) clientTLS() *tls.Config {
+	c := g.options.TLS().Clone()
+	c.MinVersion = tls.VersionTLS13
+	return c
+}
+
+// webTLS is clientTLS, as far as those need a certificate who come over HTTP.
+func (g *Gateway) webTLS() *tls.Config {
+	c := g.clientTLS()
+	if needsCertificate(c) {
+		c.ClientAuth = tls.VerifyClientCertIfGiven // JSON is for those who have one …
+	} else {
+		c.ClientAuth = tls.NoClientCert // … and health for those who have none
+	}
+	return c
 }
 
 // stopHTTP ends what serveHTTP began.

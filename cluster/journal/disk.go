@@ -25,6 +25,7 @@ type disk struct {
 	logger hclog.Logger
 	seed   salt // the meta's, which is replaced by another goroutine
 	lock   io.Closer
+	room   *room
 	meta   *meta
 	mark   *mark
 	wal    *wal.WAL
@@ -35,7 +36,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	d := &disk{dir: o.Dir, logger: o.Logger}
+	d := &disk{dir: o.Dir, logger: o.Logger, room: &room{logger: o.Logger}}
 	if d.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
@@ -46,6 +47,9 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	}()
 	if d.meta, err = loadMeta(o.Dir); err != nil {
 		return nil, err
+	}
+	if d.meta != nil {
+		d.meta.room = d.room
 	}
 	if d.mark, err = openMark(o.Dir, d.meta == nil); err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	}
 	d.wal, err = wal.Open(o.Dir,
 		wal.WithMetaStore(d.meta),
-		wal.WithSegmentFiler(filer{segment.NewFiler(o.Dir, vfs), d.meta}),
+		wal.WithSegmentFiler(filer{segment.NewFiler(o.Dir, vfs), d.meta, d.room}),
 		wal.WithSegmentSize(o.SegmentBytes),
 		wal.WithCodec(plain{}),
 		wal.WithLogger(o.Logger))
@@ -71,6 +75,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", o.Dir, err)
 	}
+	d.room.begin()
 	return d, nil
 }
 
@@ -90,7 +95,7 @@ func (d *disk) begin() error {
 	if _, err := rand.Read(d.seed[:]); err != nil {
 		return fmt.Errorf("journal: draw a salt: %w", err)
 	}
-	d.meta = &meta{dir: d.dir, state: metaState{Salt: d.seed}}
+	d.meta = &meta{dir: d.dir, room: d.room, state: metaState{Salt: d.seed}}
 	return nil
 }
 
@@ -226,7 +231,11 @@ func (d *disk) corrupt(index uint64, why string) error {
 	return e
 }
 
+func (d *disk) fullSince() time.Time { return d.room.fullSince() }
+
 func (d *disk) abandon() {}
+
+func (d *disk) giveUp() { d.room.giveUp() }
 
 func (d *disk) close() error {
 	var err error
@@ -254,11 +263,16 @@ func (plain) ID() uint64 { return codecID }
 type filer struct {
 	*segment.Filer
 	meta *meta
+	room *room
 }
 
 func (f filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	info.Codec = codecID
-	w, err := f.Filer.Create(info)
+	var w types.SegmentWriter
+	err := f.room.try("a new segment", func() (err error) {
+		w, err = f.Filer.Create(info)
+		return err
+	})
 	if err != nil {
 		f.meta.fail(fmt.Errorf("make a segment of %d bytes: %w", info.SizeLimit, err))
 	}

@@ -3,8 +3,10 @@ package journal
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft-wal/types"
@@ -95,42 +97,86 @@ func TestAFailedSyncOfTheDiskIsFinal(t *testing.T) {
 	}
 }
 
-// TestAFullDiskIsNamed: raft-wal makes the next segment in the background, and says
-// "segment is sealed" to the append after that.
-func TestAFullDiskIsNamed(t *testing.T) {
+// TestAFullDisk: raft-wal makes the next segment in the background. While there is no room
+// for one, nothing is acknowledged and nothing fails; then all that waited is written.
+func TestAFullDisk(t *testing.T) {
 	v, o := new(faulty), must(t, t.TempDir(), minSegmentBytes)
-	failures := make(chan error, 1)
-	o.Failed = func(err error) { failures <- err }
-	l, err := o.open(func() (store, error) { return openDisk(o, v) })
-	l = opened(t, l, err)
-	v.mu.Lock()
-	v.full = true
-	v.mu.Unlock()
-	var mu sync.Mutex
-	last := uint64(0)
-	for slot := uint64(1); len(failures) == 0; slot++ {
-		synced := make(chan struct{})
-		l.Append(pvalue(acceptor, 1, slot, 90), func() {
-			mu.Lock()
-			defer mu.Unlock()
-			last = slot
-			close(synced)
-		})
-		select {
-		case <-synced:
-		case <-l.ended:
-		}
+	o.Failed = func(err error) { t.Errorf("the journal failed: %v", err) }
+	l := onFaulty(t, v, o)
+	v.fill(true)
+	var synced atomic.Uint64
+	l.Append(pvalue(acceptor, 1, 1, 2000), func() { synced.Add(1) }) // more than a segment
+	await(t, "full", func() bool { return !l.Stats().FullSince.IsZero() })
+	const slots = 100
+	for slot := uint64(2); slot <= slots; slot++ {
+		l.Append(pvalue(acceptor, 1, slot, 90), func() { synced.Add(1) })
 	}
-	if err := <-failures; !errors.Is(err, syscall.ENOSPC) {
+	if n, waits := synced.Load(), l.Stats().Queued; n > 1 || waits < slots-1 {
+		t.Errorf("the disk is full: %d records are durable, %d wait", n, waits)
+	}
+	v.fill(false)
+	write(t, l, promise(1))
+	if n := synced.Load(); n != slots || !l.Stats().FullSince.IsZero() {
+		t.Errorf("%d of %d records are durable, full since %v", n, slots, l.Stats().FullSince)
+	}
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close()                                  // the failure again
-	l, err = Open(must(t, o.Dir, minSegmentBytes)) // there is room again
+	again, err := Open(must(t, o.Dir, minSegmentBytes))
+	if got := len(replay(t, opened(t, again, err), acceptor)) - 1; got != slots {
+		t.Fatalf("%d pvalues, want %d", got, slots)
+	}
+}
+
+// TestAFullDiskIsNamed: who closes a journal that waits for room, or opens one where there
+// is none, hears why; what was acknowledged is there afterwards.
+func TestAFullDiskIsNamed(t *testing.T) {
+	v, o := new(faulty), must(t, t.TempDir(), minSegmentBytes)
+	o.Failed = func(error) {}
+	l := onFaulty(t, v, o)
+	v.fill(true)
+	var synced atomic.Uint64
+	l.Append(pvalue(acceptor, 1, 1, 2000), func() { synced.Add(1) }) // more than a segment
+	await(t, "full", func() bool { return !l.Stats().FullSince.IsZero() })
+	l.Append(pvalue(acceptor, 1, 2, 90), func() { synced.Add(1) })
+	if err := l.Close(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := o.open(func() (store, error) { return openDisk(o, v) }); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("opened: %v", err)
+	}
+	l, err := Open(must(t, o.Dir, minSegmentBytes)) // there is room again
 	l = opened(t, l, err)
-	if got := uint64(len(replay(t, l, acceptor)) - 1); got != last {
-		t.Fatalf("%d pvalues, want %d", got, last)
+	if got := uint64(len(replay(t, l, acceptor)) - 1); got != synced.Load() {
+		t.Fatalf("%d pvalues, want %d", got, synced.Load())
 	}
 	write(t, l, promise(9))
+}
+
+func onFaulty(t *testing.T, v *faulty, o Options) *Log {
+	t.Helper()
+	l, err := o.open(func() (store, error) { return openDisk(o, v) })
+	return opened(t, l, err)
+}
+
+func (v *faulty) fill(full bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.full = full
+}
+
+// await waits until something is so, for as long as the test may take.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !is() {
+		select {
+		case <-again.C:
+		case <-t.Context().Done():
+			t.Fatal("not ", what)
+		}
+	}
 }
 
 // TestReplayBesideAppendsAndCuts replays again and again while the front is cut.

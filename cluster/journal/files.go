@@ -38,7 +38,7 @@ func (files) Create(dir, name string, size uint64) (types.WritableFile, error) {
 		return nil, err
 	}
 	if err := preallocate(f, int64(size)); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name())) // so that it can be tried again
 	}
 	return &file{File: f, dir: dir}, nil
 }

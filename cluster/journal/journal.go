@@ -66,6 +66,7 @@ type Stats struct {
 
 	Queued        int           // records appended and not yet durable
 	OldestWaiting time.Time     // when the oldest of them was appended; zero if there is none
+	FullSince     time.Time     // when the disk was found to be full; zero while it is not
 	LastSync      time.Duration // how long the last write and fsync took
 	LastDurable   time.Time     // when it ended; zero if there was none since Open
 

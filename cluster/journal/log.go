@@ -234,7 +234,7 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.DiskBytes, s.Segments = bytes, segments
+	s.DiskBytes, s.Segments, s.FullSince = bytes, segments, l.store.fullSince()
 	s.SyncTimes, s.BatchSizes = l.syncTimes.Show(), l.batchSizes.Show()
 	s.Entries = s.Last + 1 - s.First
 	s.Queued = len(l.inFlight) + len(l.queue)
@@ -263,6 +263,7 @@ func (l *Log) end(p phase) error {
 			l.phase = p
 		}
 		l.mu.Unlock()
+		l.store.giveUp()
 		if p == crashed {
 			l.store.abandon()
 		}

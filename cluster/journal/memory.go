@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 )
 
 // Memory is a disk that forgets what was not synced, for tests. It outlives the
@@ -134,6 +135,10 @@ func (m *memoryStore) usage() (bytes int64, segments int) {
 func (m *memoryStore) corrupt(index uint64, why string) error {
 	return &CorruptError{Path: "memory", Offset: -1, Index: index, Why: why}
 }
+
+func (m *memoryStore) fullSince() time.Time { return time.Time{} }
+
+func (m *memoryStore) giveUp() {}
 
 func (m *memoryStore) abandon() { m.crash() }
 

@@ -21,9 +21,12 @@ const metaName = "segments.json"
 // The file is the checksum of what follows as eight hexadecimal digits, a line
 // feed, and JSON.
 type meta struct {
-	dir string
+	dir  string
+	room *room
 
-	mu    sync.Mutex
+	committing sync.Mutex // held while the file is written
+
+	mu    sync.Mutex // never held while the disk works, which may hang
 	state metaState
 	err   error // what failed when a segment was added; raft-wal only logs it
 }
@@ -91,21 +94,26 @@ func (m *meta) Load(string) (types.PersistentState, error) {
 
 // CommitState replaces the list durably.
 func (m *meta) CommitState(p types.PersistentState) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.committing.Lock()
+	defer m.committing.Unlock()
 	p.Segments = slices.Clone(p.Segments)
 	for i := range p.Segments {
 		p.Segments[i].Codec = codecID // see filer
 	}
+	m.mu.Lock()
 	next := metaState{Salt: m.state.Salt, PersistentState: p}
+	m.mu.Unlock()
 	b, err := json.Marshal(next)
 	if err == nil {
-		err = replaceFile(m.dir, metaName, append([]byte(metaSum(b)), b...))
+		b = append([]byte(metaSum(b)), b...)
+		err = m.room.try("the list of segments", func() error { return replaceFile(m.dir, metaName, b) })
 	}
 	if err != nil {
-		m.err = errors.Join(m.err, fmt.Errorf("write the list of segments: %w", err))
+		m.fail(fmt.Errorf("write the list of segments: %w", err))
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.state = next
 	return nil
 }

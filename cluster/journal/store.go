@@ -1,5 +1,7 @@
 package journal
 
+import "time"
+
 // store is where batches are kept: a [disk] or a [Memory]. Its methods are called
 // by one goroutine at a time, but for read and usage, which may run beside write.
 type store interface {
@@ -27,6 +29,10 @@ type store interface {
 	usage() (bytes int64, segments int)
 	// corrupt is the error for a batch that doesn't make sense.
 	corrupt(index uint64, why string) error
+	// fullSince is when the disk was found to be full; zero while it is not.
+	fullSince() time.Time
+	// giveUp ends the waiting for space on a full disk: what waits fails.
+	giveUp()
 	// abandon makes a write that hangs return, if it can.
 	abandon()
 	// close ends the use. What was written is not lost by it.

@@ -20,14 +20,31 @@ type stage struct {
 	slot     uint64
 	db       *database
 	batch    *pebble.Batch // indexed once an operation needs it, see staged
+	versions *pebble.Batch // what goes into the space of versions; nil once batch is indexed
 	position position      // after the operations so far
 	changes  uint32        // of the operation that is being executed
 	leases   []leaseNews
-	recent   recent
 	alarms   alarms
 	bytes    int64 // of the batch, once it is committed
 
-	key, value []byte // scratch: Pebble copies what it is given
+	results    []byte        // of the operations so far, one behind the other
+	key, value []byte        // scratch: Pebble copies what it is given
+	request    pb.PutRequest // scratch, too, as is …
+	response   pb.PutResponse
+}
+
+// newStage returns a stage without operations.
+func newStage(slot uint64, db *database) *stage {
+	db.hot.begin()
+	return &stage{slot: slot, db: db, batch: db.NewBatch(), versions: db.NewBatch(), position: *db.position.Load(), alarms: *db.alarms.Load()}
+}
+
+// close frees the batches.
+func (g *stage) close() {
+	g.batch.Close()
+	if g.versions != nil {
+		g.versions.Close()
+	}
 }
 
 // Apply executes the operations of a slot, in order. What an earlier Apply staged
@@ -39,10 +56,7 @@ func (s *Store) Apply(slot uint64, operations [][]byte) [][]byte {
 		panic(actors.Failure{Err: fmt.Errorf("kv: slot %d: %w", slot, err)})
 	}
 	defer db.release()
-	s.stage = &stage{
-		slot: slot, db: db, batch: db.NewBatch(), position: *db.position.Load(),
-		recent: recent{make(map[string]latest), db.hot}, alarms: *db.alarms.Load(),
-	}
+	s.stage = newStage(slot, db)
 	results := make([][]byte, len(operations))
 	for i, operation := range operations {
 		if results[i], err = s.stage.execute(operation); err != nil {
@@ -60,17 +74,20 @@ func (g *stage) execute(operation []byte) ([]byte, error) {
 		g.position.revision++
 		g.changes = 0
 	}
+	begin := len(g.results)
 	switch {
 	case err == nil:
-		return encodeResult(kind, response)
+		g.results, err = appendResult(g.results, kind, response)
 	case isRefusal(err):
-		return encodeRefusal(err), nil
-	default:
-		return nil, err
+		g.results, err = appendRefusal(g.results, err), nil
 	}
+	return g.results[begin:len(g.results):len(g.results)], err
 }
 
 func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, err error) {
+	if parsePut(operation, &g.request) {
+		return g.dispatchPut()
+	}
 	var op pb.InternalRaftRequest
 	if proto.Unmarshal(operation, &op) != nil {
 		return 0, nil, ErrMalformed
@@ -83,7 +100,7 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	}
 	switch {
 	case op.Put != nil:
-		response, err = g.put(op.Put)
+		response, err = g.put(op.Put, &pb.PutResponse{Header: &pb.ResponseHeader{}})
 		return resultPut, response, err
 	case op.DeleteRange != nil:
 		response, err = g.deleteRange(op.DeleteRange)
@@ -109,10 +126,26 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	}
 }
 
+// dispatchPut is dispatch for the put in g.request.
+func (g *stage) dispatchPut() (kind byte, response proto.Message, err error) {
+	if err := CheckPut(&g.request); err != nil {
+		return 0, nil, err
+	}
+	if len(g.alarms) > 0 {
+		return 0, nil, rpctypes.ErrGRPCNoSpace
+	}
+	if g.response.Header == nil {
+		g.response.Header = &pb.ResponseHeader{}
+	}
+	g.response.PrevKv = nil
+	response, err = g.put(&g.request, &g.response)
+	return resultPut, response, err
+}
+
 // view is the state as the operation being executed sees it: its own changes have
 // the next revision.
 func (g *stage) view() view {
-	v := view{r: staged{g}, position: g.position, recent: &g.recent}
+	v := view{r: staged{g}, position: g.position, hot: g.db.hot}
 	if g.changes > 0 {
 		v.revision++
 	}
@@ -135,12 +168,12 @@ func (v view) checkPut(r *pb.PutRequest) (prev meta, found bool, err error) {
 	return prev, found, nil
 }
 
-func (g *stage) put(r *pb.PutRequest) (*pb.PutResponse, error) {
+// put fills in an empty response, and returns it.
+func (g *stage) put(r *pb.PutRequest, response *pb.PutResponse) (*pb.PutResponse, error) {
 	prev, found, err := g.view().checkPut(r)
 	if err != nil {
 		return nil, err
 	}
-	response := &pb.PutResponse{Header: &pb.ResponseHeader{}}
 	value := r.Value
 	if found && (r.PrevKv || r.IgnoreValue) {
 		kv, err := g.view().keyValue(r.Key, prev)
@@ -207,11 +240,14 @@ func (g *stage) deleteRange(r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, 
 func (g *stage) next() revision { return revision{g.position.revision + 1, g.changes} }
 
 // record makes a change in all of the spaces that tell of it.
+//
+// The versions are gathered apart from the rest: one behind the other, each is put into
+// Pebble's memory where the last one was, without a search.
 func (g *stage) record(c change) error {
 	set := func(key, value []byte) error { return g.batch.Set(key, value, nil) }
 
 	g.key, g.value = versionKey(g.key[:0], c.mod), c.append(g.value[:0])
-	if err := set(g.key, g.value); err != nil {
+	if err := cmp.Or(g.versions, g.batch).Set(g.key, g.value, nil); err != nil {
 		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
 	}
 	g.value = g.value[:0]
@@ -229,7 +265,7 @@ func (g *stage) record(c change) error {
 	if err := set(g.key, g.value); err != nil {
 		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
 	}
-	g.recent.written[string(c.key)] = latest{c.meta, !c.deleted}
+	g.db.hot.write(c.key, latest{c.meta, !c.deleted})
 	g.changes++
 	return nil
 }

@@ -3,6 +3,7 @@ package kv_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -27,10 +28,11 @@ func benchPuts() [][]byte {
 	for i := range ops {
 		ops[i] = must(proto.Marshal(put(fmt.Sprintf("key-%06d", i), value)))
 	}
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
 	return ops
 }
 
-// BenchmarkPut executes puts of 256 bytes, 100 in a slot.
+// BenchmarkPut executes puts of 256 bytes under keys in no order, 100 in a slot.
 func BenchmarkPut(b *testing.B) {
 	n, ops := benchNode(b), benchPuts()
 	b.ReportAllocs()

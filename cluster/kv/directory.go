@@ -50,7 +50,7 @@ func (s *Store) makeDirectory(dir string) error {
 		}
 		parents = append(parents, s.fs.PathDir(last))
 	}
-	if err := s.fs.MkdirAll(dir, 0o755); err != nil {
+	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, parent := range parents {

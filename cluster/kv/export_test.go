@@ -2,6 +2,9 @@ package kv
 
 import "github.com/cockroachdb/pebble/v2"
 
+// ParsePut is parsePut.
+var ParsePut = parsePut
+
 // Versions counts what lies in the spaces of versions and of the history, which
 // is what a compaction makes smaller.
 func (s *Store) Versions() (versions, history int, err error) {

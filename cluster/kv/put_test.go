@@ -8,7 +8,9 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
 
 	"github.com/pmmc-go/pmmc/cluster"
 	"github.com/pmmc-go/pmmc/cluster/kv"
@@ -204,6 +206,50 @@ func TestCommitMakesOneChangeOfASlot(t *testing.T) {
 	n.Apply(2, ops)
 	if err := n.Commit(3, nil); err == nil {
 		t.Error("what was applied as slot 2 was committed as slot 3")
+	}
+}
+
+// What a slot did that is executed again, with other operations even, leaves no trace.
+func TestASlotThatCameToNothing(t *testing.T) {
+	for _, dropped := range []*pb.InternalRaftRequest{del("a", ""), del("a", "b"), put("a", "2"), put("new", "1")} {
+		n := newNode(t)
+		n.put("a", "1")
+		n = n.reopened() // so that nothing is known of the key
+		n.Apply(n.slot, [][]byte{must(proto.Marshal(dropped))})
+		n.execute(put("a", "3"), put("new", "3"))
+		if got, want := briefs(n.all(0).Kvs), "a=3 2/3/2, new=3 4/4/1, "; got != want {
+			t.Errorf("after %v that was dropped there is %s, want %s", dropped, got, want)
+		}
+	}
+}
+
+// A put is read as protobuf reads it, or left to protobuf.
+func TestParsePut(t *testing.T) {
+	read := 0
+	rapid.Check(t, func(t *rapid.T) {
+		op := must(proto.Marshal(&pb.InternalRaftRequest{Put: drawPut(t)}))
+		switch rapid.IntRange(0, 3).Draw(t, "damage") {
+		case 1: // more fields, known or not, the same ones again
+			more := rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "more")
+			put := append(must(proto.Marshal(drawPut(t))), more...)
+			op = protowire.AppendBytes(protowire.AppendTag(nil, 4, protowire.BytesType), put)
+		case 2:
+			op = append(op, op...)
+		case 3:
+			op[rapid.IntRange(0, len(op)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+		}
+		got := &pb.PutRequest{Key: []byte("before"), Value: []byte("before"), Lease: 1, PrevKv: true, IgnoreLease: true, IgnoreValue: true}
+		if !kv.ParsePut(op, got) {
+			return
+		}
+		read++
+		var want pb.InternalRaftRequest
+		if err := proto.Unmarshal(op, &want); err != nil || !proto.Equal(&want, &pb.InternalRaftRequest{Put: got}) {
+			t.Fatalf("%x was read as %v, protobuf says %v, %v", op, got, &want, err)
+		}
+	})
+	if read == 0 {
+		t.Error("nothing was read")
 	}
 }
 

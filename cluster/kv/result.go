@@ -25,18 +25,16 @@ const (
 // Sessions keep results in the replicated state, so equal responses must be equal bytes.
 var marshalling = proto.MarshalOptions{Deterministic: true}
 
-func encodeResult(kind byte, response proto.Message) ([]byte, error) {
-	b := make([]byte, 1, 1+proto.Size(response))
-	b[0] = kind
-	b, err := marshalling.MarshalAppend(b, response)
+func appendResult(dst []byte, kind byte, response proto.Message) ([]byte, error) {
+	dst, err := marshalling.MarshalAppend(append(dst, kind), response)
 	if err != nil {
 		return nil, fmt.Errorf("kv: marshal %T: %w", response, err)
 	}
-	return b, nil
+	return dst, nil
 }
 
-func encodeRefusal(err error) []byte {
-	return append([]byte{resultError}, status.Convert(err).Message()...)
+func appendRefusal(dst []byte, err error) []byte {
+	return append(append(dst, resultError), status.Convert(err).Message()...)
 }
 
 // DecodeResult returns what an operation came to: its response (that of a

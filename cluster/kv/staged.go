@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 type staged struct{ g *stage }
 
 // Get reads past the batch for the newest version of a key: had the slot written it,
-// stage.recent would have answered.
+// hot would have answered.
 func (s staged) Get(key []byte) ([]byte, io.Closer, error) {
 	if key[0] == spaceLatest {
 		return s.g.db.Get(key)
@@ -49,11 +50,11 @@ func (g *stage) index() (*pebble.Batch, error) {
 		return g.batch, nil
 	}
 	b := g.db.NewIndexedBatch()
-	if err := b.Apply(g.batch, nil); err != nil {
+	if err := cmp.Or(b.Apply(g.versions, nil), b.Apply(g.batch, nil)); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("kv: index the batch of slot %d: %w", g.slot, err)
 	}
-	g.batch.Close()
-	g.batch = b
+	g.close()
+	g.batch, g.versions = b, nil
 	return b, nil
 }

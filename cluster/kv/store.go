@@ -61,6 +61,7 @@ type Store struct {
 
 	stage *stage // of the Apply that waits for its Commit
 
+	room     room
 	failure  atomic.Pointer[error]
 	failed   chan struct{} // closed once failure is set
 	failOnce sync.Once
@@ -96,6 +97,9 @@ func Open(options Options) (*Store, error) {
 	if s.options.MemTableSize == 0 {
 		s.options.MemTableSize = defaultMemTableSize
 	}
+	// What one flush writes, and as much again.
+	s.room = room{fs: s.fs, dir: options.Dir, log: s.log, ended: make(chan struct{}), need: 2 * uint64(s.options.MemTableSize)}
+	s.fs = vfs.OnDiskFull(s.fs, s.room.wait)
 	// Pebble counts what it gathers in memory against the cache.
 	s.cache = pebble.NewCache(s.options.CacheSize + memTables*s.options.MemTableSize)
 	if err := s.openCurrent(); err != nil {
@@ -158,9 +162,9 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	g := s.stage
 	s.stage = nil
 	if g == nil {
-		g = &stage{slot: slot, db: db, batch: db.NewBatch(), position: before, alarms: *db.alarms.Load()}
+		g = newStage(slot, db)
 	}
-	defer g.batch.Close()
+	defer g.close()
 	if slot < before.executed || slot != g.slot {
 		return fmt.Errorf("kv: commit slot %d: applied slot %d, executed all below %d", slot, g.slot, before.executed)
 	}
@@ -176,7 +180,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 		db.alarms.Store(&raised)
 	}
 	s.lessor.hear(g.leases)
-	g.recent.commit()
+	db.hot.commit()
 	s.hub.wake()
 	if after.compacted != before.compacted {
 		s.compactor.wake()
@@ -200,13 +204,20 @@ func (g *stage) commit(after position, records []cluster.Record) error {
 	if err := g.batch.Set(keyPosition, after.append(nil), nil); err != nil {
 		return err
 	}
-	g.bytes = int64(g.batch.Len())
-	return g.batch.Commit(pebble.NoSync)
+	whole := g.batch
+	if g.versions != nil {
+		whole = g.versions
+		if err := whole.Apply(g.batch, nil); err != nil {
+			return err
+		}
+	}
+	g.bytes = int64(whole.Len())
+	return whole.Commit(pebble.NoSync)
 }
 
 func (s *Store) dropStage() {
 	if s.stage != nil {
-		s.stage.batch.Close()
+		s.stage.close()
 		s.stage = nil
 	}
 }
@@ -288,6 +299,7 @@ func (s *Store) Close() error {
 	if db == nil {
 		return nil
 	}
+	s.room.giveUp()
 	s.compactor.stop()
 	s.hub.stop()
 	s.dropStage()
@@ -300,6 +312,9 @@ func (s *Store) Close() error {
 	s.cache.Unref()
 	return errors.Join(append(errs, s.marker.Close(), s.failureSeen())...)
 }
+
+// Abandon has what waits for space on a full disk fail; the store is of no use afterwards.
+func (s *Store) Abandon() { s.room.giveUp() }
 
 // WaitCompacted waits until the space of all that was compacted is free, as a
 // physical compaction asks for.

@@ -150,7 +150,7 @@ func (x runner) run(p *plan) (*pb.TxnResponse, error) {
 			done.Response = &pb.ResponseOp_ResponseRange{ResponseRange: r}
 		case *pb.RequestOp_RequestPut:
 			var r *pb.PutResponse
-			r, err = x.stage.put(op.RequestPut)
+			r, err = x.stage.put(op.RequestPut, &pb.PutResponse{Header: &pb.ResponseHeader{}})
 			done.Response = &pb.ResponseOp_ResponsePut{ResponsePut: r}
 		case *pb.RequestOp_RequestDeleteRange:
 			var r *pb.DeleteRangeResponse

@@ -17,7 +17,7 @@ import (
 type view struct {
 	r pebble.Reader
 	position
-	recent *recent // nil for queries
+	hot *hot // nil for queries
 }
 
 // get calls fn with the value of a Pebble key, if it has one. fn must not keep it.
@@ -44,8 +44,8 @@ func readPosition(r pebble.Reader) (position, error) {
 
 // latest returns the live version of key, if it has one.
 func (v view) latest(key []byte) (m meta, found bool, err error) {
-	if v.recent != nil {
-		if l, ok := v.recent.get(key); ok {
+	if v.hot != nil {
+		if l, ok := v.hot.get(key); ok {
 			return l.meta, l.live, nil
 		}
 	}
@@ -55,8 +55,8 @@ func (v view) latest(key []byte) (m meta, found bool, err error) {
 		found = err == nil
 		return err
 	})
-	if v.recent != nil && err == nil {
-		v.recent.hot.put(string(key), latest{m, found})
+	if v.hot != nil && err == nil {
+		v.hot.read(key, latest{m, found})
 	}
 	return m, found, err
 }

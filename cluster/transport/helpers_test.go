@@ -259,7 +259,11 @@ func (s *stranger) end() error {
 func batch(address string, all ...proto.Message) *remote.RemoteMessage {
 	parcels := make([]parcel, 0, len(all))
 	for _, m := range all {
-		parcels = append(parcels, parcel{target: "node/replica", m: m})
+		data, err := proto.Marshal(m)
+		if err != nil {
+			panic(err)
+		}
+		parcels = append(parcels, parcel{target: "node/replica", kind: typeName(m), data: data})
 	}
-	return newPacker(address, func(proto.Message, error) {}).pack(parcels)
+	return newPacker(address).pack(parcels)
 }

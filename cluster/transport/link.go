@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/measure"
 )
@@ -117,9 +116,9 @@ func (l *link) prefix() string {
 
 // send queues a parcel, or drops it when the peer is away or too far behind.
 func (l *link) send(p parcel) {
-	if p.size > l.t.options.Limits.MessageBytes {
+	if len(p.data) > l.t.options.Limits.MessageBytes {
 		l.dropped.Add(1)
-		l.t.refusals.add(RefusedUnsendable, "target", p.target, "type", typeName(p.m), "bytes", p.size)
+		l.t.refusals.add(RefusedUnsendable, "target", p.target, "type", p.kind, "bytes", len(p.data))
 		return
 	}
 	if !l.t.options.Link(l.t.options.Member, l.member) {
@@ -294,10 +293,7 @@ func (l *link) blocked(epoch string) error {
 // write sends what is in the queue until the stream is over, or the link must finish
 // and the queue is empty.
 func (l *link) write(stream remote.Remoting_ReceiveClient, over chan error) error {
-	p := newPacker(l.address, func(m proto.Message, err error) {
-		l.dropped.Add(1)
-		l.t.refusals.add(RefusedUnsendable, "type", typeName(m), "error", err)
-	})
+	p := newPacker(l.address)
 	var batch []parcel
 	var cost int
 	e, err := l.newEcho(stream)

@@ -2,13 +2,14 @@ package transport
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster/certs"
 )
 
 // Options are a Transport's. Listen, Member and Peers are required.
@@ -33,10 +34,10 @@ type Options struct {
 	Cluster func() Cluster
 	Foreign func(peer string, other Cluster)
 
-	// TLS has a Certificate and, as RootCAs or ClientCAs, who must have signed the
-	// peers'. See LoadTLS. Versions, names and client authentication are seen to
-	// here. Nil is plaintext.
-	TLS *tls.Config
+	// TLS gives a Certificate and, as RootCAs or ClientCAs, who must have signed the
+	// peers'; it is asked at each handshake. Versions, names and client authentication are
+	// seen to here. Nil is plaintext.
+	TLS certs.Source
 	// Targets tells which local actors a peer may speak to, by the Id of their PID.
 	// Nil is RoleTarget.
 	Targets func(id string) bool
@@ -120,8 +121,7 @@ func (o *Options) check() error {
 	if o.TLS == nil {
 		return nil
 	}
-	var err error
-	if o.TLS, err = mutual(o.TLS); err != nil {
+	if err := checkTLS(o.TLS()); err != nil {
 		return fmt.Errorf("transport: TLS: %w", err)
 	}
 	return nil

@@ -9,6 +9,18 @@ import (
 // PID, so it looks for the peer each time.
 type outlet struct{ t *Transport }
 
+// post encodes a message and gives it to the link to its peer.
+func (o outlet) post(l *link, target string, m proto.Message) {
+	kind := string(m.ProtoReflect().Descriptor().FullName())
+	data, err := o.t.encoder.encode(m)
+	if err != nil {
+		l.dropped.Add(1)
+		o.t.refusals.add(RefusedUnsendable, "target", target, "type", kind, "error", err)
+		return
+	}
+	l.send(parcel{target: target, kind: kind, data: data})
+}
+
 // SendUserMessage sends a message to a peer, or drops it. The sender of an envelope
 // is not told: messages say themselves whose they are.
 func (o outlet) SendUserMessage(pid *actor.PID, message any) {
@@ -21,7 +33,7 @@ func (o outlet) SendUserMessage(pid *actor.PID, message any) {
 	case !sendable(m):
 		o.t.refusals.add(RefusedUnsendable, "target", pid.Id, "type", typeName(m))
 	default:
-		l.send(parcel{target: pid.Id, m: m.(proto.Message), size: proto.Size(m.(proto.Message))})
+		o.post(l, pid.Id, m.(proto.Message))
 	}
 }
 

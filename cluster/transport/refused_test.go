@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -191,6 +192,7 @@ func TestTrap3_SystemMessagesAreNotObeyed(t *testing.T) {
 		{&messages.CatchUp{}, "node/replica", RefusedForged},
 		{&messages.P2A{From: "beta/x"}, "node/replica", RefusedIncomplete},
 		{&messages.P2A{From: "beta/x", Pvalue: &messages.PValue{}}, "node/replica", RefusedIncomplete},
+		{&messages.Decision{From: "beta/x", Pvalue: &messages.PValue{}}, "node/replica", RefusedIncomplete},
 		{&messages.P1B{From: "beta/x", Ballot: &messages.Ballot{}, Accepted: []*messages.PValue{{}}}, "node/replica", RefusedIncomplete},
 	}
 	s := n.stranger(nil)
@@ -262,7 +264,7 @@ func TestTrap3_CallsAreRefused(t *testing.T) {
 func TestTrap3_MutualTLS(t *testing.T) {
 	ca := testcert.New(t)
 	peers := addresses(t, "alpha", "beta", "gamma")
-	use := func(name string) func(*Options) { return func(o *Options) { o.TLS = ca.TLS(name) } }
+	use := func(name string) func(*Options) { return func(o *Options) { o.TLS = certs.Fixed(ca.TLS(name)) } }
 	alpha := startNode(t, "alpha", peers, use("alpha"))
 	beta := startNode(t, "beta", peers, use("beta"))
 	alpha.connected("beta")
@@ -311,8 +313,8 @@ func TestTrap3_MutualTLS(t *testing.T) {
 func TestTrap3_ServerMustBeTheMember(t *testing.T) {
 	ca := testcert.New(t)
 	peers := addresses(t, "alpha", "beta")
-	startNode(t, "beta", peers, func(o *Options) { o.TLS = ca.TLS("gamma") })
-	alpha := startNode(t, "alpha", peers, func(o *Options) { o.TLS = ca.TLS("alpha"); o.Limits.Introduction = 1e8 })
+	startNode(t, "beta", peers, func(o *Options) { o.TLS = certs.Fixed(ca.TLS("gamma")) })
+	alpha := startNode(t, "alpha", peers, func(o *Options) { o.TLS = certs.Fixed(ca.TLS("alpha")); o.Limits.Introduction = 1e8 })
 	// Where the machine is slow, the first tries may be given up before they come to it.
 	eventually(t, "the log tells whose certificate it was", func() bool {
 		return alpha.log.count("not connected") > 0 && alpha.log.count("gamma") > 0

@@ -1,54 +1,40 @@
 package transport
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/pmmc-go/pmmc/cluster/certs"
 )
 
-// LoadTLS reads a node's certificate and key, and the certificate of the authority
-// that must have signed its peers', from PEM files.
-func LoadTLS(certFile, keyFile, caFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("transport: TLS: certificate %s with key %s: %w", certFile, keyFile, err)
+// checkTLS refuses a configuration with which peers cannot know each other.
+func checkTLS(c *tls.Config) error {
+	switch {
+	case c.RootCAs == nil && c.ClientCAs == nil:
+		return errors.New("no RootCAs: without it any certificate that some public authority signed would do")
+	case len(c.Certificates) == 0 && (c.GetCertificate == nil || c.GetClientCertificate == nil):
+		return errors.New("no Certificates")
 	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("transport: TLS: authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("transport: TLS: authority %s: no certificate in it, want PEM blocks of type CERTIFICATE", caFile)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, MinVersion: tls.VersionTLS13}, nil
+	return nil
 }
 
-// mutual is the part of a configuration that both sides of a connection share.
-func mutual(c *tls.Config) (*tls.Config, error) {
+// mutual is the part of a configuration that both sides of a connection share. Without
+// authorities it trusts nobody.
+func mutual(c *tls.Config) *tls.Config {
 	c = c.Clone()
-	if c.RootCAs == nil {
-		c.RootCAs = c.ClientCAs
-	}
-	if c.ClientCAs == nil {
-		c.ClientCAs = c.RootCAs
-	}
-	switch {
-	case c.RootCAs == nil:
-		return nil, errors.New("no RootCAs: without it any certificate that some public authority signed would do")
-	case len(c.Certificates) == 0 && (c.GetCertificate == nil || c.GetClientCertificate == nil):
-		return nil, errors.New("no Certificates")
-	}
+	c.RootCAs = cmp.Or(c.RootCAs, c.ClientCAs, x509.NewCertPool())
+	c.ClientCAs = cmp.Or(c.ClientCAs, c.RootCAs)
 	c.MinVersion = tls.VersionTLS13
 	c.InsecureSkipVerify = false
 	c.SessionTicketsDisabled = true
-	return c, nil
+	return c
 }
 
 // certified tells whether the certificate that was shown is a member's.
@@ -61,17 +47,17 @@ func (t *Transport) serverCredentials() credentials.TransportCredentials {
 	if t.options.TLS == nil {
 		return insecure.NewCredentials()
 	}
-	c := t.options.TLS.Clone()
-	c.ClientAuth = tls.RequireAndVerifyClientCert
-	c.VerifyConnection = func(state tls.ConnectionState) error {
-		for member := range t.peering.Load().byName {
-			if isUnknown(member) || certified(state, member) {
-				return nil
+	return t.credentials(func(c *tls.Config) {
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			for member := range t.peering.Load().byName {
+				if isUnknown(member) || certified(state, member) {
+					return nil
+				}
 			}
+			return fmt.Errorf("certificate for %q, want a member's name", state.PeerCertificates[0].DNSNames)
 		}
-		return fmt.Errorf("certificate for %q, want a member's name", state.PeerCertificates[0].DNSNames)
-	}
-	return credentials.NewTLS(c)
+	})
 }
 
 // clientCredentials are for dialling a member.
@@ -79,22 +65,31 @@ func (t *Transport) clientCredentials(member string) credentials.TransportCreden
 	if t.options.TLS == nil {
 		return insecure.NewCredentials()
 	}
-	c := t.options.TLS.Clone()
-	if isUnknown(member) {
-		c.InsecureSkipVerify = true // of the name only: the chain is verified below
+	return t.credentials(func(c *tls.Config) {
+		if isUnknown(member) {
+			c.InsecureSkipVerify = true // of the name only: the chain is verified below
+			c.VerifyConnection = func(state tls.ConnectionState) error {
+				return signedBy(c.RootCAs, state.PeerCertificates)
+			}
+			return
+		}
+		c.ServerName = member
 		c.VerifyConnection = func(state tls.ConnectionState) error {
-			return signedBy(c.RootCAs, state.PeerCertificates)
+			if !certified(state, member) {
+				return fmt.Errorf("certificate for %q, want %q", state.PeerCertificates[0].DNSNames, member)
+			}
+			return nil
 		}
-		return credentials.NewTLS(c)
-	}
-	c.ServerName = member
-	c.VerifyConnection = func(state tls.ConnectionState) error {
-		if !certified(state, member) {
-			return fmt.Errorf("certificate for %q, want %q", state.PeerCertificates[0].DNSNames, member)
-		}
-		return nil
-	}
-	return credentials.NewTLS(c)
+	})
+}
+
+// credentials have what one side adds to the configuration at hand at each handshake.
+func (t *Transport) credentials(add func(*tls.Config)) credentials.TransportCredentials {
+	return certs.Credentials(func() *tls.Config {
+		c := mutual(t.options.TLS())
+		add(c)
+		return c
+	})
 }
 
 // signedBy tells whether the first certificate is of the authority of the cluster.
@@ -102,10 +97,5 @@ func signedBy(roots *x509.CertPool, chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return errors.New("no certificate")
 	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
-	return err
+	return certs.Verify(chain[0], chain[1:], roots, "")
 }

@@ -30,6 +30,7 @@ type Transport struct {
 	letters  *eventstream.Subscription
 	dead     atomic.Uint64 // letters
 	closed   atomic.Bool   // nothing is sent any more
+	encoder  encoder
 	peering  atomic.Pointer[peering]
 	end      sync.Once
 	ended    chan struct{}

@@ -3,7 +3,6 @@ package transport
 import (
 	"crypto/tls"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -220,28 +220,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]Options{
 		"Listen is missing": {Member: "alpha"},
 		"Member is missing": {Listen: "127.0.0.1:0"},
-		"no RootCAs":        {Listen: "127.0.0.1:0", Member: "alpha", TLS: withoutAuthority(t)},
+		"no RootCAs":        {Listen: "127.0.0.1:0", Member: "alpha", TLS: certs.Fixed(withoutAuthority(t))},
 		"of another member": {Listen: "127.0.0.1:0", Member: "alpha", Peers: map[string]string{"a": "h:1", "b": "h:1"}},
 	} {
 		if _, err := Start(system, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
-	}
-}
-
-func TestLoadTLS(t *testing.T) {
-	cert, key, ca := testcert.New(t).Files(t.TempDir(), "alpha")
-	if _, err := LoadTLS(cert, key, ca); err != nil {
-		t.Error(err)
-	}
-	missing := filepath.Join(t.TempDir(), "missing.pem")
-	for want, files := range map[string][3]string{
-		missing:                {missing, key, ca},
-		"with key " + missing:  {cert, missing, ca},
-		"authority: open":      {cert, key, missing},
-		"no certificate in it": {cert, key, key},
-	} {
-		if _, err := LoadTLS(files[0], files[1], files[2]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

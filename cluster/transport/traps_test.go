@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/grpclog"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -287,7 +288,7 @@ func TestTrap12_StopHasADeadline(t *testing.T) {
 // Trap 12: Kill waits for nobody, not even for a handshake under way.
 func TestTrap12_KillWaitsForNobody(t *testing.T) {
 	n, _ := alone(t, func(o *Options) {
-		o.TLS, o.Limits.Introduction = testcert.New(t).TLS("alpha"), time.Hour
+		o.TLS, o.Limits.Introduction = certs.Fixed(testcert.New(t).TLS("alpha")), time.Hour
 	})
 	conn, err := net.Dial("tcp", n.options.Listen)
 	if err != nil {

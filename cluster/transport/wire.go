@@ -47,6 +47,8 @@ var Directions = map[protoreflect.Name]Direction{
 	"Succeed":         Between,
 	"Confirm":         Between,
 	"Confirmed":       Between,
+	"Probe":           Between,
+	"Probed":          Between,
 	"Office":          Between,
 	"ReadRequest":     Between,
 	"ReadMark":        Between,

@@ -15,10 +15,10 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/test/bench/load"
+	"github.com/pmmc-go/pmmc/test/bench/unary"
 )
 
 const benchHelp = `Load a cluster, of pmmc or of etcd, and measure it. Each client does one thing at a
@@ -142,30 +142,24 @@ type benchLine struct {
 	Errors map[string]uint64 `json:"errors,omitempty"`
 }
 
-// dialAll makes the connections, each to one endpoint, in turn. A request is a bare gRPC
-// call: what etcd's client adds (retries, balancing) would take from the processors that
-// the cluster is measured on, and hide its errors.
+// dialAll makes the connections, each to one endpoint, in turn. A request is a bare call:
+// what grpc-go's client and etcd's take would be taken from the processors that the
+// cluster is measured on, and etcd's would hide errors.
 func (f *benchFlags) dialAll() (clients []pb.KVClient, closeAll func(), err error) {
 	secure, err := f.tls.load()
 	if err != nil {
 		return nil, nil, err
 	}
-	var conns []*grpc.ClientConn
+	var conns []*unary.Client
 	closeAll = func() {
 		for _, conn := range conns {
 			_ = conn.Close() // all is measured
 		}
 	}
 	for i := range f.conns {
-		conn, err := dial(f.endpoints[i%len(f.endpoints)], secure,
-			grpc.WithStaticStreamWindowSize(benchWindow), grpc.WithStaticConnWindowSize(benchWindow),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		conns = append(conns, conn)
-		clients = append(clients, pb.NewKVClient(conn))
+		address, secure := target(f.endpoints[i%len(f.endpoints)], secure)
+		conns = append(conns, unary.New(address, secure, f.timeout))
+		clients = append(clients, pb.NewKVClient(conns[i]))
 	}
 	return clients, closeAll, nil
 }
@@ -173,9 +167,6 @@ func (f *benchFlags) dialAll() (clients []pb.KVClient, closeAll func(), err erro
 // benchGC is by how much the heap grows before garbage is collected, in per cent: it is
 // small, and what is measured shares the processors with it.
 const benchGC = 800
-
-// benchWindow is gRPC's window, in bytes; a static one needs no pings to measure the link.
-const benchWindow = 4 << 20
 
 func (f *benchFlags) measure(c *cobra.Command, clients []pb.KVClient, rate float64) load.Result {
 	keys := make([]func() string, f.clients)
@@ -186,8 +177,6 @@ func (f *benchFlags) measure(c *cobra.Command, clients []pb.KVClient, rate float
 	o := load.Options{
 		Workers: f.clients, Rate: rate, Warm: f.warm, For: f.long,
 		Do: func(ctx context.Context, worker int, n uint64) error {
-			ctx, cancel := context.WithTimeout(ctx, f.timeout)
-			defer cancel()
 			return f.request(ctx, clients[worker%len(clients)], keys[worker](), value, n)
 		},
 		Kind: codeOf,

@@ -101,15 +101,20 @@ func (f *clientFlags) connect(c *cobra.Command) (*clientv3.Client, error) {
 
 // dial makes a connection to one node, without what etcd's client does beyond that.
 func dial(endpoint string, secure *tls.Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	address, secure := target(endpoint, secure)
 	creds := insecure.NewCredentials()
-	if strings.HasPrefix(endpoint, "https://") && secure == nil {
-		secure = &tls.Config{MinVersion: tls.VersionTLS13}
-	}
 	if secure != nil {
 		creds = credentials.NewTLS(secure)
 	}
-	target := strings.TrimPrefix(strings.TrimPrefix(endpoint, "http://"), "https://")
-	return grpc.NewClient(target, append(options, grpc.WithTransportCredentials(creds))...)
+	return grpc.NewClient(address, append(options, grpc.WithTransportCredentials(creds))...)
+}
+
+// target is an endpoint's address, and how to speak TLS with it; nil is plaintext.
+func target(endpoint string, secure *tls.Config) (string, *tls.Config) {
+	if strings.HasPrefix(endpoint, "https://") && secure == nil {
+		secure = &tls.Config{MinVersion: tls.VersionTLS13}
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(endpoint, "http://"), "https://"), secure
 }
 
 // maxMessage is how long a message of the client may be; the node has a limit of

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ folder stands for all of its files *.hcl. The exit code is 2 if anything is wron
 			if err != nil {
 				return err
 			}
-			if _, err := loadTLS(cfg.TLS); err != nil {
+			if _, err := loadTLS(cfg, hclog.NewNullLogger()); err != nil {
 				return badTLS(err, c.ErrOrStderr())
 			}
 			members := fmt.Sprintf("%d members", len(cfg.Members))

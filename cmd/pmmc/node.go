@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -54,10 +55,6 @@ func newNode() *cobra.Command {
 				}
 				cfg.Node.LogLevel = level
 			}
-			secure, err := loadTLS(cfg.TLS)
-			if err != nil {
-				return badTLS(err, c.ErrOrStderr())
-			}
 			var observe func(actors.Event)
 			if tracePath != "" {
 				w, err := trace.Create(tracePath)
@@ -67,7 +64,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, secure, observe, reloading{path, level}, c.OutOrStdout(), c.ErrOrStderr())
+			return runNode(c.Context(), cfg, observe, reloading{path, level}, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -95,8 +92,12 @@ func checkLevel(level string) error {
 const gcPercent = 200
 
 // runNode runs one node until ctx ends, or the node does.
-func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe func(actors.Event), again reloading, out, logs io.Writer) error {
+func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
+	secure, err := loadTLS(cfg, log)
+	if err != nil {
+		return badTLS(err, logs)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -104,8 +105,11 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 	if err != nil {
 		return err
 	}
+	// Started is what began to serve, or to wait for others: those may be started after it.
+	notify(log, daemon.SdNotifyReady, "STATUS=waits for a majority of the members")
 	announced, cancel := context.WithCancel(ctx)
 	var announcing sync.WaitGroup
+	announcing.Go(func() { keepAlive(announced, func() { s.node.Status() }, log) })
 	failed := make(chan error, 1)
 	announcing.Go(func() {
 		if s.joins() {
@@ -117,6 +121,7 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 		if s.waitReady(announced) == nil {
 			fmt.Fprintf(out, "ready: node %s of cluster %q: clients at %s, http at %s, peers at %s\n",
 				cfg.Node.Name, cfg.Cluster, cfg.Listen.Client, cmp.Or(cfg.Listen.HTTP, "off"), cfg.Listen.Peer)
+			notify(log, "STATUS=takes part in the cluster")
 		}
 	})
 	hangups := make(chan os.Signal, 1)
@@ -136,6 +141,7 @@ func runNode(ctx context.Context, cfg *config.Config, secure serverTLS, observe 
 			cause = cmp.Or(s.node.Err(), errors.New("the node ended"))
 		}
 	}
+	notify(log, daemon.SdNotifyStopping)
 	cancel()
 	announcing.Wait()
 	err = s.stop()

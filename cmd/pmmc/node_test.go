@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,6 +101,29 @@ func TestNodeExposed(t *testing.T) {
 		t.Errorf("it does not say so once:\n%s", err)
 	}
 	s.stop()
+}
+
+// TestNodeKeepsItsDataToItself shows that nobody else may read what a node writes.
+func TestNodeKeepsItsDataToItself(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.start("alpha")
+	s.do("put", "a", "1")
+	s.stop()
+	files := 0
+	err := filepath.WalkDir(filepath.Join(s.dir, "alpha"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: mode %v", path, info.Mode())
+		}
+		files++
+		return err
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files: %v", files, err)
+	}
 }
 
 // TestTLS shows a cluster that speaks TLS among its nodes and with clients.

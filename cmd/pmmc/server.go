@@ -45,6 +45,9 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
 		return nil, advise(err)
 	}
+	if err := cluster.Claim(c.Node.DataDir, log); err != nil {
+		return nil, advise(err)
+	}
 	store, err := openStore(cluster.StateDir(c.Node.DataDir), log)
 	if err != nil {
 		return nil, advise(err)
@@ -53,7 +56,7 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	o.Machine, o.TLS, o.Observe = store, secure.peer, observe
 	s := &server{config: c}
 	if s.node, err = cluster.Start(o); err != nil {
-		return nil, err // it has closed the store
+		return nil, advise(err) // it has closed the store
 	}
 	s.serve = func() (err error) {
 		s.mu.Lock()
@@ -76,8 +79,10 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 // joins tells whether the node's member is not in the cluster yet, as far as it knows.
 func (s *server) joins() bool { return s.node.Configuration().Epoch == 0 }
 
-// openStore opens a member's key-value store.
+// openStore opens a member's key-value store. What this process writes from here on is
+// nobody else's to read, wherever it is.
 func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
+	syscall.Umask(0o077)
 	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv")})
 }
 
@@ -109,6 +114,8 @@ func advise(err error) error {
 		return &hinted{err, "Is another node, or this one, running on it already? If not, give the node another listen address."}
 	case errors.Is(err, syscall.EAGAIN):
 		return &hinted{err, "Another process has this data directory open. Stop it, or give this node a directory of its own."}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &hinted{err, "The disk of the data directory is full. Make room, then start the node again: what was acknowledged is there."}
 	case errors.Is(err, syscall.EACCES):
 		return &hinted{err, "Run the node as the user who owns its data directory; ports below 1024 need a privilege."}
 	}
@@ -171,13 +178,15 @@ func (s *server) waitAdded(ctx context.Context, err io.Writer) {
 	}
 }
 
-// stop ends the server cleanly: who asks first, who answers last. Requests under way
-// have half of the time, so that the node has the other.
+// stop ends the server cleanly: the office is handed over, and then who asks ends first,
+// who answers last. Requests under way have half of the time, so that the node has the
+// other.
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Limits.ShutdownTimeout)
 	defer cancel()
 	requests, cut := context.WithTimeout(ctx, s.config.Limits.ShutdownTimeout/2)
 	defer cut()
+	s.node.HandOver(requests)
 	var err error
 	if s.gateway != nil {
 		err = s.gateway.Stop(requests)

@@ -105,6 +105,9 @@ type View struct {
 	JournalBytes  int64    `json:"journal_bytes"`
 	DatabaseBytes int64    `json:"database_bytes"`
 	Restarts      uint64   `json:"restarts"`
+	DiskWaits     int64    `json:"disk_waits_ms"`
+	DiskFree      int64    `json:"disk_free"`
+	DiskShort     bool     `json:"disk_short"`
 	PID           int64    `json:"pid"`
 	Version       string   `json:"version"`
 
@@ -122,12 +125,12 @@ type View struct {
 // OfficeChange is a change of where a node's leader stands, or of whom it takes to be in
 // office.
 type OfficeChange struct {
-	Age      float64 `json:"age_seconds"`
-	Epoch    uint64  `json:"epoch"`
-	Standing string  `json:"standing"`
-	Ballot   string  `json:"ballot"`
-	Office   string  `json:"office"`
-	Why      string  `json:"why"`
+	At       time.Time `json:"at"` // by its clock
+	Epoch    uint64    `json:"epoch"`
+	Standing string    `json:"standing"`
+	Ballot   string    `json:"ballot"`
+	Office   string    `json:"office"`
+	Why      string    `json:"why"`
 }
 
 // Rates are what a node did within the last seconds.
@@ -213,7 +216,7 @@ func show(r *admin.StatusResponse) *View {
 		Ballot: ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: ballot(r.Promised),
 		SlotIn: r.SlotIn, SlotOut: r.SlotOut, Durable: r.Durable, Waiting: r.Waiting, InFlight: r.InFlight,
 		Restoring: r.Restoring, Accepted: r.Accepted, Forgotten: r.Forgotten,
-		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts,
+		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits, DiskFree: r.DiskFree, DiskShort: r.DiskShort,
 		PID: r.Process, Version: r.Version,
 
 		Up: r.Up, OfficeAge: r.OfficeAge, Elected: r.Elected, Scouts: r.Scouts, Commanders: r.Commanders,
@@ -223,12 +226,22 @@ func show(r *admin.StatusResponse) *View {
 		v.Rates = Rates{a.Seconds, a.Decrees, a.Commands, a.Reads, a.Syncs, a.SyncMean, a.SyncP99, a.ApplyMean}
 	}
 	for _, c := range r.Changes {
-		v.Changes = append(v.Changes, OfficeChange{c.Age, c.Epoch, c.Standing, ballot(c.Ballot), c.InOffice, c.Why})
+		v.Changes = append(v.Changes, OfficeChange{time.UnixMilli(c.At).UTC(), c.Epoch, c.Standing, ballot(c.InOffice), holder(r.Configuration, c.InOffice), c.Why})
 	}
 	for _, p := range r.Peers {
-		v.Peers = append(v.Peers, Peer{p.Name, p.Connected, p.Age, p.RoundTrip})
+		v.Peers = append(v.Peers, Peer{p.Member, p.Connected, p.Age, time.Duration(p.RoundTrip).Seconds()})
 	}
 	return v
+}
+
+// holder is the member whose ballot it is.
+func holder(c *messages.Configuration, b *messages.Ballot) string {
+	for _, m := range c.GetMembers() {
+		if m.Id == b.GetLeader() {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // ballot shows a ballot as round.member.

@@ -2,60 +2,52 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 
-	"github.com/pmmc-go/pmmc/cluster/transport"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/config"
 )
 
 // serverTLS is what a node needs for its listeners; nil is plaintext.
 type serverTLS struct {
-	peer   *tls.Config
-	client *tls.Config // the certificates of clients are looked at as configured
+	peer   certs.Source
+	client certs.Source // the certificates of clients are looked at as configured
 }
 
-// loadTLS reads the files that a configuration names.
-func loadTLS(c config.TLS) (serverTLS, error) {
+// loadTLS reads the files that a configuration names. They are read again when they
+// change.
+func loadTLS(c *config.Config, log hclog.Logger) (serverTLS, error) {
 	var s serverTLS
 	var err error
-	if p := c.Peer; p != nil {
-		if s.peer, err = transport.LoadTLS(p.Cert, p.Key, p.CA); err != nil {
+	log = log.Named("tls")
+	if p := c.TLS.Peer; p != nil {
+		files := certs.Files{Cert: p.Cert, Key: p.Key, CA: p.CA, Member: c.Node.Name}
+		if s.peer, err = certs.Watch(files, log); err != nil {
 			return s, err
 		}
 	}
-	if c.Client == nil {
+	client := c.TLS.Client
+	if client == nil {
 		return s, nil
 	}
-	cert, err := tls.LoadX509KeyPair(c.Client.Cert, c.Client.Key)
+	source, err := certs.Watch(certs.Files{Cert: client.Cert, Key: client.Key, CA: client.CA}, log)
 	if err != nil {
-		return s, fmt.Errorf("certificate %s with key %s: %w", c.Client.Cert, c.Client.Key, err)
+		return s, err
 	}
-	s.client = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
-	if c.Client.CA != "" {
-		if s.client.ClientCAs, err = loadPool(c.Client.CA); err != nil {
-			return s, err
+	s.client = func() *tls.Config {
+		config := source().Clone()
+		switch {
+		case client.ClientAuth:
+			config.ClientAuth = tls.RequireAndVerifyClientCert
+		case client.CA != "":
+			config.ClientAuth = tls.VerifyClientCertIfGiven
 		}
-		s.client.ClientAuth = tls.VerifyClientCertIfGiven
-	}
-	if c.Client.ClientAuth {
-		s.client.ClientAuth = tls.RequireAndVerifyClientCert
+		return config
 	}
 	return s, nil
-}
-
-func loadPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("authority %s: no certificate in it, want PEM blocks of type CERTIFICATE", file)
-	}
-	return pool, nil
 }
 
 // tlsFlags are the files with which a client speaks TLS.
@@ -71,7 +63,7 @@ func (f tlsFlags) load() (*tls.Config, error) {
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS13}
 	if f.ca != "" {
-		pool, err := loadPool(f.ca)
+		pool, err := certs.ReadPool(f.ca)
 		if err != nil {
 			return nil, fmt.Errorf("--cacert: %w", err)
 		}

@@ -18,7 +18,7 @@ func clusterOptions(c *config.Config, log hclog.Logger) cluster.Options {
 	o := cluster.Options{
 		Cluster: c.Cluster, Member: c.Node.Name, Join: c.Join, Address: c.Self().Peer, Client: c.Self().Client,
 		Listen: c.Listen.Peer, DataDir: c.Node.DataDir,
-		Protocol: protocolOptions(c), Logger: log,
+		Protocol: protocolOptions(c), DiskReserve: c.Limits.DiskReserve, Logger: log,
 	}
 	o.Protocol.InFlight += gateway.OwnCalls
 	if len(c.Join) > 0 {
@@ -41,7 +41,7 @@ func protocolOptions(c *config.Config) cluster.Protocol {
 		Timeout: actors.TimeoutOptions{
 			Initial: p.Timeout, Min: p.TimeoutMin, Max: p.TimeoutMax, Factor: p.TimeoutFactor, Step: p.TimeoutStep,
 		},
-		Resend: p.Resend, Lease: p.Lease, Drift: p.ClockDrift, AutoPromote: p.AutoPromote,
+		Resend: p.Resend, DiskTimeout: p.DiskTimeout, Lease: p.Lease, Drift: p.ClockDrift, AutoPromote: p.AutoPromote,
 		CatchUp: p.CatchUp, RetainSlots: p.RetainSlots, RetainBytes: int(p.RetainBytes), ChunkBytes: int(p.ChunkBytes),
 		Flush: p.Flush, SegmentBytes: int(c.Journal.SegmentBytes), InFlight: c.Limits.InFlight,
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/pmmc-go/pmmc/test/bench/cost"
 	"github.com/pmmc-go/pmmc/test/bench/load"
@@ -118,7 +119,7 @@ func (s *server) fill(ctx context.Context, keys int) error {
 
 // answers waits until a node answers a fresh read.
 func (s *server) answers(ctx context.Context, i int) error {
-	client, err := clientv3.New(clientv3.Config{Endpoints: s.endpoints[i : i+1]})
+	client, err := clientv3.New(clientv3.Config{Endpoints: s.endpoints[i : i+1], Logger: zap.NewNop()})
 	if err != nil {
 		return err
 	}

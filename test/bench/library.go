@@ -23,30 +23,35 @@ type programs struct {
 }
 
 // build builds pmmc and the programs that measure libraries, two of which are modules of
-// their own.
-func build(ctx context.Context, bin string) (*programs, error) {
-	p := &programs{pmmc: filepath.Join(bin, "pmmc")}
-	for _, b := range []struct{ in, what, name string }{
+// their own. etcd is the one that ETCD names or that is installed; otherwise the
+// release that test/etcd pins is built, but for a run that has to be short.
+func build(ctx context.Context, p plan, bin string) (*programs, error) {
+	built := &programs{pmmc: filepath.Join(bin, "pmmc"), etcd: os.Getenv("ETCD")}
+	if built.etcd == "" {
+		built.etcd, _ = exec.LookPath("etcd") // none is an answer, too
+	}
+	todo := []struct{ in, what, name string }{
 		{".", "./cmd/pmmc", "pmmc"},
 		{".", "./test/bench/library", "library"},
 		{"test/bench/hashiraft", ".", "hashiraft"},
 		{"test/bench/etcdraft", ".", "etcdraft"},
-	} {
+	}
+	if built.etcd == "" && p.rounds > 1 {
+		built.etcd = filepath.Join(bin, "etcd")
+		todo = append(todo, struct{ in, what, name string }{"test/etcd", "go.etcd.io/etcd/server/v3", "etcd"})
+	}
+	for _, b := range todo {
 		path := filepath.Join(bin, b.name)
 		c := exec.CommandContext(ctx, "go", "build", "-o", path, b.what)
 		c.Dir = b.in
 		if out, err := c.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s in %s: %w\n%s", b.what, b.in, err, out)
 		}
-		if path != p.pmmc {
-			p.libraries = append(p.libraries, path)
+		if path != built.pmmc && path != built.etcd {
+			built.libraries = append(built.libraries, path)
 		}
 	}
-	p.etcd = os.Getenv("ETCD")
-	if p.etcd == "" {
-		p.etcd, _ = exec.LookPath("etcd") // none is an answer, too
-	}
-	return p, nil
+	return built, nil
 }
 
 // measureLibrary runs one of the programs.

@@ -86,11 +86,12 @@ func run(ctx context.Context, p plan) (*results, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	built, err := build(ctx, filepath.Join(dir, "bin"))
+	built, err := build(ctx, p, filepath.Join(dir, "bin"))
 	if err != nil {
 		return nil, err
 	}
 	r := newResults(p)
+	r.etcdVersion = versionOf(built.etcd)
 	for round := range p.rounds {
 		say("round %d of %d", round+1, p.rounds)
 		f, err := measureFloor(ctx, dir, p.long)

@@ -26,14 +26,15 @@ type key struct {
 
 // results are all that was measured, each as often as there were rounds.
 type results struct {
-	plan   plan
-	lines  map[key][]load.Line
-	floors []floor
-	gaps   []time.Duration
-	large  []large
-	growth []grown
-	costs  []cost.Cost
-	plots  []string // of whom
+	etcdVersion string
+	plan        plan
+	lines       map[key][]load.Line
+	floors      []floor
+	gaps        []time.Duration
+	large       []large
+	growth      []grown
+	costs       []cost.Cost
+	plots       []string // of whom
 
 	floods   []flooded
 	standing []standing
@@ -68,17 +69,6 @@ func p99(l load.Line) float64    { return l.P99 }
 func cpu(l load.Line) float64    { return l.CPU }
 func memory(l load.Line) float64 { return float64(l.Memory) }
 
-// ratio is pmmc's rate to another's; nil if one of them was not measured.
-func (r *results) ratio(pmmc, other key) *float64 {
-	ours, _, _ := r.of(pmmc, rate)
-	theirs, _, _ := r.of(other, rate)
-	if ours == 0 || theirs == 0 {
-		return nil
-	}
-	ratio := ours / theirs
-	return &ratio
-}
-
 // ratios are what a short pass ends with.
 type ratios struct {
 	Hashiraft *float64 `json:"lib256_vs_hraft"`
@@ -89,12 +79,11 @@ type ratios struct {
 }
 
 func (r *results) ratios() ratios {
-	library := func(name string) key { return key{"library", name, "", 256} }
-	server := func(name string) key { return key{"server", name, "put", 256} }
+	library := key{"library", "pmmc", "", 256}
 	all := ratios{
-		Hashiraft: r.ratio(library("pmmc"), library("hashicorp/raft")),
-		Etcdraft:  r.ratio(library("pmmc"), library("etcd-io/raft")),
-		Etcd:      r.ratio(server("pmmc"), server("etcd")),
+		Hashiraft: r.against(library, "hashicorp/raft", rate),
+		Etcdraft:  r.against(library, "etcd-io/raft", rate),
+		Etcd:      r.against(key{"server", "pmmc", "put", 256}, "etcd", rate),
 	}
 	if one, _, _ := r.of(key{"library", "pmmc", "", 1}, p50); one > 0 && len(r.floors) > 0 {
 		ratio := one / float64(r.floor().Microseconds())
@@ -133,12 +122,13 @@ after %v that were not counted. Medians; in brackets the least and the most. Eve
 		"([`test/bench`](../test/bench)).\n\n")
 	r.table(&b, "library")
 	b.WriteString("\n## The server\n\nThree processes on this machine, driven by `pmmc bench` on the same processors: values of 256 bytes, 10,000 keys, " +
-		"at the leader unless it says otherwise. etcd is " + etcdVersion() + ".\n\n")
+		"at the leader unless it says otherwise. etcd is " + r.etcdVersion + ".\n\n")
 	r.table(&b, "server")
 	if len(r.gaps) > 0 {
 		fmt.Fprintf(&b, "\n## A killed leader\n\nThe longest time without a successful write after `kill -9` of the node in office, default settings, %d kills: "+
 			"median %v, at most %v.\n", len(r.gaps), median(r.gaps).Round(time.Millisecond), slices.Max(r.gaps).Round(time.Millisecond))
 	}
+	b.WriteString(r.targets())
 	b.WriteString(binds)
 	r.growthTables(&b)
 	r.pressureTables(&b)
@@ -171,7 +161,7 @@ func (r *results) growthTables(b *strings.Builder) {
 	}
 	if len(r.costs) > 0 {
 		b.WriteString("\n## What a decree costs\n\nCounted, and held against the model by `go test ./test/bench/cost`: a decree is a p2a, a p2b and a decision " +
-			"to or from each other node, 3(n−1) messages; its commands travel in the first and the last, 2(n−1) times their bytes and some 30 more each; each acceptor " +
+			"to or from each other node, 3(n−1) messages; its commands travel in the first only, (n−1) times their bytes and some 30 more each; each acceptor " +
 			"has at most one fsync for it, and one fsync for all decrees that wait. Allocations are of all nodes and the proposers together. The other messages come with time, not with load.\n\n")
 		_ = cost.Table(b, r.costs) // a Builder takes all
 	}
@@ -221,12 +211,9 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-func etcdVersion() string {
-	path := os.Getenv("ETCD")
-	if path == "" {
-		path = "etcd"
-	}
-	out, err := exec.Command(path, "--version").Output()
+// versionOf asks etcd for its version.
+func versionOf(etcd string) string {
+	out, err := exec.Command(etcd, "--version").Output()
 	if err != nil {
 		return "not here"
 	}

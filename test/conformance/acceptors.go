@@ -21,6 +21,7 @@ type acceptor struct {
 	learned map[actors.Addr]uint64            // how much replicas said to have on disk
 	asked   map[actors.Addr]*messages.Confirm // the last round of each leader
 	known   *store                            // what is certainly on disk
+	probes  int                               // that came and were not answered
 
 	ballot    actors.Ballot // ballot_num, on disk or not
 	forgotten uint64
@@ -56,6 +57,8 @@ func (r *Referee) acceptorHears(a *acceptor, m proto.Message) {
 		if p := r.proposals[actors.Addr(m.From)]; p != nil {
 			p.heard = a.epoch.with(p.heard, a.self)
 		}
+	case *messages.Probe:
+		a.probes++
 	case *messages.Confirm:
 		a.asked[actors.Addr(m.From)] = m
 	case *messages.Learned:
@@ -69,6 +72,9 @@ func (r *Referee) acceptorWrites(p *role, a *acceptor, rec *messages.Record) {
 	switch k := rec.Kind.(type) {
 	case *messages.Record_Ballot:
 		b := actors.BallotOf(k.Ballot)
+		if _, probed := p.turn.(*messages.Probe); probed && b == a.ballot {
+			break // written again, to show that the disk writes
+		}
 		if b.Compare(a.ballot) <= 0 || b != asksFor(p.turn) {
 			r.breaks("A1", fmt.Sprintf("%s adopts ballot %s after %s; it was asked for %s", a.self, b, a.ballot, asksFor(p.turn)))
 		}
@@ -138,6 +144,16 @@ func (r *Referee) forgets(a *acceptor, below uint64) {
 	a.forgotten = max(a.forgotten, below)
 }
 
+// passesOn judges D11: an acceptor shows the p2a under way, as it is, to the replica
+// beside it. It speaks in the commander's name, and for itself it says nothing.
+func (r *Referee) passesOn(p *role, to actors.Addr, m *messages.P2A) {
+	if to != actors.ReplicaAddr(p.self.Member()) || !proto.Equal(m, p.turn) {
+		r.breaks("S11", fmt.Sprintf("%s passes on what it was not sent, or to another than the replica beside it", p.self))
+		return
+	}
+	r.wire.say(to, m)
+}
+
 func (r *Referee) acceptorSays(a *acceptor, to actors.Addr, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.P1B:
@@ -148,6 +164,10 @@ func (r *Referee) acceptorSays(a *acceptor, to actors.Addr, m proto.Message) {
 		r.saysBallot(a, m.Ballot, "confirmed")
 		if asked := a.asked[to]; asked == nil || m.Number == asked.Number && actors.BallotOf(m.Ballot).Compare(actors.BallotOf(asked.Ballot)) < 0 {
 			r.breaks("figures", fmt.Sprintf("%s confirms what it was not asked", a.self))
+		}
+	case *messages.Probed:
+		if a.probes--; a.probes < 0 {
+			r.breaks("figures", fmt.Sprintf("%s says that its disk writes, and was not asked", a.self))
 		}
 	case *messages.Canvassed:
 		r.saysBallot(a, m.Ballot, "was canvassed and said")

@@ -28,7 +28,8 @@ type proposal struct {
 	slot     uint64
 	ballot   actors.Ballot
 	said     bool
-	decree   digest // once it was said
+	decree   digest // once it was said …
+	value    []byte // … and its bytes
 	past     past
 	heard    acceptorSet // who received the p2a
 	accepted acceptorSet // who said p2b
@@ -172,7 +173,7 @@ func (r *Referee) proposes(c *role, p *proposal, m *messages.P2A) {
 		}
 		return
 	}
-	p.said, p.decree = true, v.decree
+	p.said, p.decree, p.value = true, v.decree, m.Pvalue.GetDecree()
 	p.past = r.happened(fmt.Sprintf("said p2a with %s for slot %d under %s", p.decree, p.slot, p.ballot))
 	run := r.campaigns[actors.Addr(fmt.Sprintf("%s/scout-%d", c.parent, p.ballot.Round))]
 	if run == nil || run.reports == nil {
@@ -232,15 +233,19 @@ func (r *Referee) decides(c *role, p *proposal, m *messages.Decision) {
 	if !p.epoch.isMajority(p.counted) {
 		r.breaks("S12", fmt.Sprintf("%s decides slot %d; %d acceptors told it that they accepted, a majority is %d", c.self, p.slot, p.counted.size(), p.epoch.majority), p.past)
 	}
-	if v := voteOf(m.Pvalue); m.GetPvalue().GetSlot() != p.slot || v != (vote{p.ballot, p.decree}) {
-		r.breaks("R1", fmt.Sprintf("%s decides %s for slot %d under %s; accepted was another", c.self, v.decree, m.GetPvalue().GetSlot(), v.ballot), p.past)
+	says := m.Pvalue
+	if says == nil { // D11: the decree is that of its p2a (C1)
+		says = &messages.PValue{Ballot: m.Ballot, Slot: m.Slot, Decree: p.value}
+	}
+	if v := voteOf(says); says.Slot != p.slot || v != (vote{p.ballot, p.decree}) {
+		r.breaks("R1", fmt.Sprintf("%s decides %s for slot %d under %s; accepted was another", c.self, v.decree, says.Slot, v.ballot), p.past)
 		return
 	}
 	s := r.slotAt(p.slot)
 	switch {
 	case s == nil:
 	case !s.decided:
-		r.learn(s, m.Pvalue)
+		r.learn(s, says)
 	case s.decree != p.decree:
 		r.breaks("R1", fmt.Sprintf("slot %d is decided as %s and as %s", p.slot, s.decree, p.decree), s.decidedBy)
 	}

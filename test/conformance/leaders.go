@@ -25,6 +25,7 @@ type leader struct {
 	missing  map[actors.Addr]*sinceUnheard // who misses the one in office
 	taking   *taking                       // office, in the turn under way
 	succeeds bool                          // who is in office asked it to run
+	writes   bool                          // the disk beside it completed a write since it was last in office, or ran
 	reads    leaderReads
 }
 
@@ -66,7 +67,13 @@ func (r *Referee) leaderHears(l *leader, m proto.Message) {
 		r.hearsConfirmed(l, m)
 	case *messages.Succeed:
 		l.succeeds = true
+	case *messages.Probed:
+		l.writes = l.writes || actors.Addr(m.From) == l.ownAcceptor()
 	}
+}
+
+func (l *leader) ownAcceptor() actors.Addr {
+	return actors.AcceptorAddr(l.member.Name, l.epoch.Epoch)
 }
 
 // hearsCanvassed notes who misses the leader in office: who hears nothing of the
@@ -88,7 +95,7 @@ func (r *Referee) hearsCanvassed(l *leader, m *messages.Canvassed) {
 }
 
 // leaderWrites judges that a leader which decides to run has asked a majority, and
-// heard that they miss the one in office (S10).
+// heard that they miss the one in office, and that the disk beside it works (S10).
 func (r *Referee) leaderWrites(l *leader, rec *messages.Record) {
 	k, ok := rec.Kind.(*messages.Record_Round)
 	if !ok {
@@ -105,7 +112,10 @@ func (r *Referee) leaderWrites(l *leader, rec *messages.Record) {
 	if !l.epoch.isMajority(misses) && !begins && !l.succeeds {
 		r.breaks("S10", fmt.Sprintf("%s runs with round %d; %d acceptors miss the one in office, a majority is %d", l.self, k.Round, misses.size(), l.epoch.majority))
 	}
-	l.succeeds = false
+	if l.member.Acceptor && !l.writes && !begins && !l.succeeds {
+		r.breaks("S10", fmt.Sprintf("%s runs with round %d, and has not seen the disk beside it complete a write", l.self, k.Round))
+	}
+	l.succeeds, l.writes = false, false
 	if k.Round <= l.said {
 		r.breaks("S2", fmt.Sprintf("%s runs with round %d, and %d was said before", l.self, k.Round, l.said), l.saidBy)
 	}
@@ -151,6 +161,7 @@ func (r *Referee) endTurn(l *leader) {
 func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Confirm:
+		l.writes = false
 		r.saysConfirm(l, m)
 	case *messages.ReadMark:
 		r.saysMark(l, to, m)
@@ -158,7 +169,7 @@ func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 		if b := actors.BallotOf(m.Ballot); m.Active && b != l.adopted {
 			r.breaks("figures", fmt.Sprintf("%s says that it is in office under %s; it adopted %s", l.self, b, l.adopted))
 		}
-	case *messages.Ping, *messages.Canvass, *messages.Office:
+	case *messages.Ping, *messages.Canvass, *messages.Probe, *messages.Office:
 	default:
 		r.breaks("figures", fmt.Sprintf("%s is a leader and does not say this", l.self))
 	}

@@ -176,6 +176,10 @@ func (r *Referee) onReceived(p *role, m proto.Message) {
 }
 
 func (r *Referee) onSent(p *role, to actors.Addr, m proto.Message) {
+	if p2a, ok := m.(*messages.P2A); ok && p.kind == acceptorRole {
+		r.passesOn(p, to, p2a)
+		return
+	}
 	if from, ok := m.(interface{ GetFrom() string }); !ok || from.GetFrom() != string(p.self) {
 		r.breaks("S11", fmt.Sprintf("%s sends a message in another's name", p.self))
 		return

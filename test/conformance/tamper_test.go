@@ -45,7 +45,10 @@ var tamperings = []tampering{
 			return had
 		})},
 	{name: "a p2a is repeated with another decree", rule: "C1", somewhere: true,
-		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return e.Peer.Member() == "n3" })},
+		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool {
+			m.Pvalue.Decree = another
+			return e.Peer == actors.AcceptorAddr("n3", 1)
+		})},
 	{name: "a p2a speaks of another slot than its commander", rule: "C1",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2A) bool { m.Pvalue.Slot++; return true })},
 	{name: "a leader proposes a no-op in place of what was accepted", rule: "C2", somewhere: true,
@@ -68,7 +71,35 @@ var tamperings = []tampering{
 			return true
 		})},
 	{name: "a commander decides another decree", rule: "R1",
-		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })},
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool {
+			if m.Pvalue == nil {
+				return false
+			}
+			m.Pvalue.Decree = another
+			return true
+		})},
+	{name: "a commander names another ballot", rule: "R1",
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool {
+			if m.Pvalue == nil {
+				m.Ballot.Round++
+			}
+			return m.Pvalue == nil
+		})},
+	{name: "a commander names another slot", rule: "R1",
+		at: change(actors.Sent, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return m.Pvalue == nil })},
+	{name: "an acceptor passes on another decree than it was sent", rule: "S11",
+		at: change(actors.Sent, func(e *actors.Event, m *messages.P2A) bool {
+			m.Pvalue.Decree = another
+			return strings.HasSuffix(string(e.Self), "acceptor")
+		})},
+	{name: "an acceptor passes on to the replica of another member", rule: "S11",
+		at: change(actors.Sent, func(e *actors.Event, _ *messages.P2A) bool {
+			if !strings.HasSuffix(string(e.Self), "acceptor") {
+				return false
+			}
+			e.Peer = actors.ReplicaAddr("n1")
+			return e.Self.Member() != "n1"
+		})},
 	{name: "an acceptor tells a laggard another decree", rule: "R1", somewhere: true,
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.CaughtUp) bool {
 			if len(m.Decided) > 0 {
@@ -209,6 +240,17 @@ var tamperings = []tampering{
 		})
 		return append(kept, all[i:]...)
 	}},
+	{name: "a leader runs and its disk hangs", rule: "S10", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
+		rec, ok := is[*messages.Record](all[i], actors.Persisted)
+		if !ok || rec.GetRound() == 0 {
+			return nil
+		}
+		kept := slices.DeleteFunc(slices.Clone(all[:i]), func(e actors.Event) bool {
+			_, ok := is[*messages.Probed](e, actors.Received)
+			return ok && e.Self == all[i].Self && e.Life == all[i].Life
+		})
+		return append(kept, all[i:]...)
+	}},
 	{name: "a message in another's name", rule: "S11",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2B) bool { m.From = "n9/epoch-1/acceptor"; return true })},
 	{name: "a node comes back with another disk", rule: "S11", somewhere: true,
@@ -248,10 +290,16 @@ var tamperings = []tampering{
 	}},
 	{name: "a preemption by a lower ballot", rule: "figures",
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.Preempted) bool { m.Ballot.Round = 0; return true })},
+	{name: "a disk writes that was not asked to", rule: "figures", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
+		if _, ok := is[*messages.Probed](all[i], actors.Sent); !ok {
+			return nil
+		}
+		return replaced(all, i, all[i], all[i])
+	}},
 	{name: "a decree that nobody proposed", rule: "figures", somewhere: true,
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.P2A) bool { m.Pvalue.Decree = another; return true })},
 	{name: "a message changes on its way", rule: "wire",
-		at: change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })},
+		at: change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return true })},
 	{name: "a message that was never sent", rule: "wire", somewhere: true, at: func(all []actors.Event, i int) []actors.Event {
 		if _, ok := is[*messages.Learned](all[i], actors.Sent); !ok {
 			return nil
@@ -326,5 +374,5 @@ func forge(all []actors.Event, i int) []actors.Event {
 	if all[i].Self.Member() != "n2" {
 		return nil
 	}
-	return change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Pvalue.Decree = another; return true })(all, i)
+	return change(actors.Received, func(_ *actors.Event, m *messages.Decision) bool { m.Slot++; return true })(all, i)
 }

@@ -49,7 +49,8 @@ func decidedRequests(t *testing.T, traces []string) []model.EtcdRequest {
 	return requests
 }
 
-// readDecisions adds the decrees of a trace, by slot.
+// readDecisions adds the decrees of a trace, by slot. A commander tells the replica beside
+// it the whole decision; others are told its name.
 func readDecisions(name string, decided map[uint64][]byte) error {
 	in, err := os.Open(name)
 	if err != nil {
@@ -64,7 +65,7 @@ func readDecisions(name string, decided map[uint64][]byte) error {
 		if err != nil {
 			return err
 		}
-		if d, ok := e.Message.(*messages.Decision); ok {
+		if d, ok := e.Message.(*messages.Decision); ok && d.Pvalue != nil {
 			decided[d.Pvalue.Slot] = d.Pvalue.Decree
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 	"github.com/pmmc-go/pmmc/messages"
@@ -31,7 +32,7 @@ func TestAStrangerAtThePeerPort(t *testing.T) {
 			authority := testcert.New(t)
 			c := watched(t, 3, clustertest.Options{Change: func(o *cluster.Options) {
 				if secure {
-					o.TLS = authority.TLS(o.Member)
+					o.TLS = certs.Fixed(authority.TLS(o.Member))
 				}
 			}})
 			acked, stop := load(t, c, 9)

@@ -63,7 +63,8 @@ func loadNamed(t *testing.T, c *clustertest.Cluster, writers int, prefix string)
 }
 
 // check compares what was acknowledged with what every running node executed: all
-// of it, once, in the same order everywhere.
+// of it, once, in the same order everywhere. What was under way when the load ended may
+// be executed while this looks: then one node's log goes on where another's ends.
 func check(t *testing.T, c *clustertest.Cluster, acked []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
@@ -80,7 +81,7 @@ func check(t *testing.T, c *clustertest.Cluster, acked []string) {
 		if first == nil {
 			first = log
 		}
-		if !slices.Equal(log, first) {
+		if both := min(len(log), len(first)); !slices.Equal(log[:both], first[:both]) {
 			t.Errorf("R3: %s executed %d operations in another order than the %d of the first node", n.Name, len(log), len(first))
 		}
 	}

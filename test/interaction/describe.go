@@ -47,6 +47,9 @@ func describe(m proto.Message) string {
 	case *messages.P2B:
 		return fmt.Sprintf("p2b %s slot %d", actors.BallotOf(m.Ballot), m.Slot)
 	case *messages.Decision:
+		if m.Pvalue == nil {
+			return fmt.Sprintf("decision %s slot %d", actors.BallotOf(m.Ballot), m.Slot)
+		}
 		return "decision " + pvalues([]*messages.PValue{m.Pvalue})
 	case *messages.Configured:
 		var all []string

@@ -37,6 +37,7 @@ type process struct {
 	w       *world
 	self    actors.Addr
 	role    actors.Role
+	turnOf  proto.Message      // under way
 	waiting []func()           // behind the disk barrier
 	unsaved []*messages.Record // not on disk yet
 }
@@ -142,7 +143,8 @@ func (w *world) receive(e envelope) {
 		}
 		return
 	}
-	p.role.Receive(p, proto.Clone(e.m))
+	p.turnOf = proto.Clone(e.m)
+	p.role.Receive(p, p.turnOf)
 }
 
 func (w *world) say(format string, args ...any) {
@@ -196,6 +198,11 @@ func (p *process) Exit() {
 // Send queues a message, once the disk barrier lets it.
 func (p *process) Send(to actors.Addr, m proto.Message) {
 	p.do(func() { p.w.queue = append(p.w.queue, envelope{p.self, to, proto.Clone(m)}) })
+}
+
+// Forward queues the message of this turn at once.
+func (p *process) Forward(to actors.Addr) {
+	p.w.queue = append(p.w.queue, envelope{p.self, to, proto.Clone(p.turnOf)})
 }
 
 // Spawn starts a child, once the disk barrier lets it.

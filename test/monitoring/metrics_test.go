@@ -85,9 +85,18 @@ const (
 	tableEnd   = "<!-- made by make generate: end -->\n"
 )
 
-// The table has each metric that a live node shows, and no other. -rewrite writes it.
+// TestMetricsDoc holds the table, the dashboard and the alerts to what a live node shows,
+// and that to Prometheus' own conventions.
 func TestMetricsDoc(t *testing.T) {
 	text := scrape(t)
+	t.Run("table", func(t *testing.T) { compareTable(t, text) })
+	t.Run("dashboard and alerts", func(t *testing.T) { askForWhatThereIs(t, text) })
+	t.Run("conventions", func(t *testing.T) { promtool(t, text, "check", "metrics") })
+}
+
+// compareTable finds that the table has each metric that a node shows, and no other.
+// -rewrite writes it.
+func compareTable(t *testing.T, text []byte) {
 	all := families(t, text)
 	var table strings.Builder
 	table.WriteString("\n| metric | type | labels | |\n|---|---|---|---|\n")
@@ -146,9 +155,6 @@ func promtool(t *testing.T, in []byte, args ...string) {
 	}
 }
 
-// The metrics keep Prometheus' own conventions.
-func TestPromtoolTakesTheMetrics(t *testing.T) { promtool(t, scrape(t), "check", "metrics") }
-
 // What the dashboard asks is PromQL.
 func TestPromtoolTakesTheDashboard(t *testing.T) {
 	text, err := os.ReadFile(docs + "grafana.json")
@@ -192,9 +198,10 @@ func TestPromtoolTakesTheAlerts(t *testing.T) {
 // expression finds metrics in a text of PromQL.
 var expression = regexp.MustCompile(`\b(pmmc|etcd|grpc|go|process)_[a-zA-Z0-9_]+`)
 
-// Each metric in the dashboard and the alerts is one that a node shows.
-func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
-	all := families(t, scrape(t))
+// askForWhatThereIs finds that each metric in the dashboard and the alerts is one that a
+// node shows.
+func askForWhatThereIs(t *testing.T, shown []byte) {
+	all := families(t, shown)
 	for file, least := range map[string]int{"grafana.json": 20, "alerts.yml": 10} {
 		text, err := os.ReadFile(docs + file)
 		if err != nil {

@@ -67,9 +67,18 @@ func TestALeaseHoldsWithinTheBoundOnly(t *testing.T) {
 	}
 }
 
-// inOffice is the node of the leader in office with the highest ballot.
-func (w *World) inOffice(t *testing.T) (node *Node) {
+// inOffice is the node of the leader in office.
+func (w *World) inOffice(t *testing.T) *Node {
 	t.Helper()
+	node := w.findOffice()
+	if node == nil {
+		t.Fatal("nobody is in office")
+	}
+	return node
+}
+
+// findOffice is the node of the leader in office with the highest ballot, or nil.
+func (w *World) findOffice() (node *Node) {
 	var highest actors.Ballot
 	for _, n := range w.Nodes {
 		for _, p := range n.roles {
@@ -78,9 +87,6 @@ func (w *World) inOffice(t *testing.T) (node *Node) {
 				node, highest = n, l.View().Ballot
 			}
 		}
-	}
-	if node == nil {
-		t.Fatal("nobody is in office")
 	}
 	return node
 }

@@ -28,6 +28,15 @@ func (w *World) trouble() {
 			w.crashAll()
 		}
 	case 9:
+		switch {
+		case n.hangs:
+			n.thaw()
+			w.tell("the disk of %s goes on", n.name)
+			return
+		case w.Hangs && w.rng.IntN(2) == 0:
+			n.freeze()
+			return
+		}
 		n.slow = w.draw(2 * tick)
 		w.tell("%s is slow by %v", n.name, n.slow)
 	case 10:

@@ -31,10 +31,14 @@ type Node struct {
 	rate   float64       // of its clock, …
 	ahead  time.Duration // … and how far it has jumped
 	slow   time.Duration // that everything takes longer to reach it
+	hangs  bool          // its disk completes nothing
 }
 
 // tick is that of the roles, by which all else is measured.
 const tick = 200 * time.Millisecond
+
+// diskTimeout is how long the disk of a leader in office may complete nothing.
+const diskTimeout = 12 * tick
 
 type dirty struct {
 	rec *messages.Record
@@ -61,7 +65,7 @@ func (n *Node) member() (m actors.Member) {
 
 // Start starts a node on what its disk holds.
 func (n *Node) Start() {
-	n.up, n.life = true, n.life+1
+	n.up, n.hangs, n.life = true, false, n.life+1
 	n.roles = make(map[actors.Addr]*process)
 	n.state = NewState(n)
 	n.state.load(n.saved)
@@ -191,7 +195,7 @@ func (n *Node) newLeader(c actors.Configuration, id uint32, eager bool) actors.R
 		Timeout: actors.TimeoutOptions{
 			Initial: 5 * tick, Min: 3 * tick, Max: 100 * tick, Factor: 2, Step: tick / 50,
 		},
-		Lease: n.world.Lease, Drift: n.world.Drift,
+		DiskTimeout: diskTimeout, Lease: n.world.Lease, Drift: n.world.Drift,
 	})
 }
 
@@ -226,6 +230,10 @@ func (n *Node) flushLater() {
 		if !n.up || n.life != life {
 			return
 		}
+		if n.hangs {
+			n.flushLater()
+			return
+		}
 		n.saved = n.state.save()
 		n.world.deliver(n.name, actors.ReplicaAddr(n.name), &messages.Flushed{Below: n.state.SlotOut()})
 		n.flushLater()
@@ -234,6 +242,9 @@ func (n *Node) flushLater() {
 
 // sync makes durable all that was written up to a record: one fsync for many.
 func (n *Node) sync(upTo *messages.Record) {
+	if n.hangs {
+		return // thaw makes up for it
+	}
 	if n.world.happens(n.world.BadSync) {
 		n.world.tell("the disk of %s fails", n.name)
 		n.world.Counts["bad sync"]++
@@ -242,6 +253,21 @@ func (n *Node) sync(upTo *messages.Record) {
 	}
 	n.harden(1 + slices.IndexFunc(n.dirty, func(d dirty) bool { return d.rec == upTo }))
 	n.release()
+}
+
+// freeze has the disk complete nothing until it is thawed.
+func (n *Node) freeze() {
+	n.world.Counts["hang"]++
+	n.world.tell("the disk of %s hangs", n.name)
+	n.hangs = true
+}
+
+// thaw has the disk complete all that was written meanwhile.
+func (n *Node) thaw() {
+	if n.hangs = false; n.up {
+		n.harden(len(n.dirty))
+		n.release()
+	}
 }
 
 // harden puts the first of what was written on disk.

@@ -18,6 +18,7 @@ type process struct {
 	life    uint64
 	role    actors.Role
 	build   func() actors.Role
+	turnOf  proto.Message // under way
 	gone    bool
 	written int      // records persisted
 	durable int      // of those, on disk
@@ -57,6 +58,7 @@ func (p *process) turn(m proto.Message) {
 	if w.happens(w.Panic) {
 		p.fuse = 1 + w.rng.IntN(3)
 	}
+	p.turnOf = m
 	p.observe(actors.Event{Kind: actors.Received, Message: m})
 	defer func() {
 		if r := recover(); r == planted {
@@ -82,7 +84,7 @@ func (p *process) restart() {
 		}
 	}
 	p.gone = true
-	n.harden(len(n.dirty)) // what is read back from the journal was synced before
+	n.thaw() // what is read back from the journal was synced before
 	n.start(p.self, p.build)
 	n.world.at(0, n.release)
 }
@@ -118,10 +120,18 @@ func (p *process) Refuse(m proto.Message) { p.node.world.broken("%s refuses %T",
 // Send sends, now or when the barrier allows.
 func (p *process) Send(to actors.Addr, m proto.Message) {
 	p.burn()
-	p.effect(func() {
-		p.observe(actors.Event{Kind: actors.Sent, Peer: to, Message: m})
-		p.node.world.deliver(p.node.name, to, m)
-	})
+	p.effect(func() { p.send(to, m) })
+}
+
+// Forward sends the message of this turn at once.
+func (p *process) Forward(to actors.Addr) {
+	p.burn()
+	p.send(to, p.turnOf)
+}
+
+func (p *process) send(to actors.Addr, m proto.Message) {
+	p.observe(actors.Event{Kind: actors.Sent, Peer: to, Message: m})
+	p.node.world.deliver(p.node.name, to, m)
 }
 
 // Spawn spawns, now or when the barrier allows.

@@ -19,7 +19,7 @@ type Options struct {
 }
 
 // Kinds are the kinds of faults that a seed draws from.
-var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "jumps", "membership", "small window"}
+var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "jumps", "membership", "small window", "hang"}
 
 // settings draws which faults a seed has, and how bad they are: no run has them all.
 func settings(seed uint64, o Options) (nodes int, f Faults) {
@@ -60,7 +60,9 @@ func settings(seed uint64, o Options) (nodes int, f Faults) {
 		f.Batch = 1 + w.rng.IntN(3)
 		f.Retain = 1 + uint64(w.rng.IntN(8))
 	}
-	return 3 + 2*w.rng.IntN(2), f
+	nodes = 3 + 2*w.rng.IntN(2)
+	f.Hangs = draw("hang", 2)
+	return nodes, f
 }
 
 // Run runs the cluster of a seed: first under faults, in which nothing may go wrong,
@@ -136,6 +138,7 @@ func (w *World) calm() {
 	w.Heal()
 	for _, n := range w.Nodes {
 		n.slow = 0
+		n.thaw()
 	}
 }
 

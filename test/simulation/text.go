@@ -64,7 +64,8 @@ func describeMessage(e actors.Event) string {
 	case *messages.P2B:
 		return fmt.Sprintf("p2b %s slot %d", actors.BallotOf(m.Ballot), m.Slot)
 	case *messages.Decision:
-		return fmt.Sprintf("decision slot %d", m.Pvalue.Slot)
+		b, slot := actors.NameOf(m)
+		return fmt.Sprintf("decision %s slot %d", b, slot)
 	case *messages.ReadRequest:
 		return fmt.Sprintf("read request %d", m.Number%1000)
 	case *messages.ReadMark:

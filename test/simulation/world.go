@@ -38,6 +38,7 @@ type Faults struct {
 	Delay        time.Duration // of a message, at the most
 	Sync         time.Duration // of a write, at the most
 	Panic        float64       // of a turn, that it ends in one
+	Hangs        bool          // disks complete nothing for a while, at times
 	BadSync      float64       // of a write, that the disk fails and the node ends
 	Drift        float64       // of clocks: by how much, of 1, they are fast or slow, as the leaders are told …
 	Clocks       float64       // … and as they are

@@ -21,6 +21,7 @@ type sink struct{ refused int }
 
 func (*sink) Self() actors.Addr                  { return "alpha/role" }
 func (*sink) Send(actors.Addr, proto.Message)    {}
+func (*sink) Forward(actors.Addr)                {}
 func (s *sink) Refuse(proto.Message)             { s.refused++ }
 func (*sink) Spawn(string, func() actors.Role)   {}
 func (*sink) Exit()                              {}
@@ -132,7 +133,7 @@ func FuzzRoles(f *testing.F) {
 	}
 	value := &messages.PValue{Ballot: &messages.Ballot{Round: 9, Leader: 2}, Slot: 3, Decree: []byte{0xff, 0x01}}
 	for _, m := range []proto.Message{
-		&messages.Decision{Pvalue: value}, &messages.P2A{Pvalue: value},
+		&messages.Decision{Pvalue: value}, &messages.Decision{Ballot: value.Ballot, Slot: 1 << 63}, &messages.P2A{Pvalue: value},
 		&messages.CaughtUp{Slot: 1, Decided: []*messages.PValue{{Slot: 1, Decree: []byte("?")}, value}},
 		&messages.Decided{Decided: []*messages.PValue{value}},
 		&messages.P1B{From: "beta/epoch-1/acceptor", Ballot: &messages.Ballot{Round: 1, Leader: 1}, Slot: 1, Accepted: []*messages.PValue{value, {}}},

@@ -50,7 +50,7 @@ const module = "github.com/pmmc-go/pmmc"
 // offered are the parts of /test that are more than tests: `pmmc audit` has the referee
 // judge the traces of live clusters, and `pmmc sim` replays seeds. They see no package
 // testing.
-var offered = []string{module + "/test/conformance", module + "/test/simulation", module + "/test/bench/load"}
+var offered = []string{module + "/test/conformance", module + "/test/simulation", module + "/test/bench/load", module + "/test/bench/unary"}
 
 type source struct {
 	path string

@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// caFile is that of the authorities' certificates.
+const caFile = "ca.pem"
+
 // lifetime is how long certificates are valid, before and after now.
 const lifetime = time.Hour
 
@@ -54,16 +57,29 @@ func (a *Authority) TLS(names ...string) *tls.Config {
 
 // Files writes a certificate for the names, its key, and the authority's certificate
 // to a folder.
-func (a *Authority) Files(dir string, names ...string) (certFile, keyFile, caFile string) {
+func (a *Authority) Files(dir string, names ...string) (cert, key, ca string) {
 	a.t.Helper()
-	cert, key := a.issue(names)
-	der, err := x509.MarshalECPrivateKey(key)
+	leaf, private := a.issue(names)
+	der, err := x509.MarshalECPrivateKey(private)
 	if err != nil {
 		a.t.Fatalf("testcert: encode a key: %v", err)
 	}
-	return a.write(dir, "cert.pem", "CERTIFICATE", cert.Raw),
+	return a.write(dir, "cert.pem", "CERTIFICATE", leaf.Raw),
 		a.write(dir, "key.pem", "EC PRIVATE KEY", der),
-		a.write(dir, "ca.pem", "CERTIFICATE", a.cert.Raw)
+		a.write(dir, caFile, "CERTIFICATE", a.cert.Raw)
+}
+
+// Bundle writes the authority's certificate, and those of others, to the file that Files
+// writes, as while one authority takes the place of another.
+func (a *Authority) Bundle(dir string, others ...*Authority) {
+	a.t.Helper()
+	var bundle []byte
+	for _, one := range append([]*Authority{a}, others...) {
+		bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.cert.Raw})...)
+	}
+	if err := os.WriteFile(filepath.Join(dir, caFile), bundle, 0o600); err != nil {
+		a.t.Fatalf("testcert: %v", err)
+	}
 }
 
 func (a *Authority) write(dir, name, kind string, der []byte) string {

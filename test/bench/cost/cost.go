@@ -78,7 +78,8 @@ func (c *counter) observe(e actors.Event) {
 	case *messages.P2B:
 		s, slot = &c.cost.P2b, m.Slot
 	case *messages.Decision:
-		s, slot = &c.cost.Decision, m.Pvalue.Slot
+		s = &c.cost.Decision
+		_, slot = actors.NameOf(m)
 	}
 	if slot > 0 {
 		once := sent{e.Self, e.Peer, slot, e.Message.ProtoReflect().Descriptor().FullName()}
@@ -187,7 +188,7 @@ func Table(w io.Writer, all []Cost) error {
 
 // Model says what a load has to cost at the most, and returns an error for all that is
 // beyond it. A decree is a p2a, a p2b and a decision to or from each other node; its
-// commands travel in the first and the last. Each acceptor has at most one fsync for it.
+// commands travel in the first only. Each acceptor has at most one fsync for it.
 // What is sent again is not in it: that is a matter of time.
 func (c Cost) Model() error {
 	others, slack := float64(c.Nodes-1), 1.1 // for what is under way when the counting begins and ends
@@ -201,7 +202,7 @@ func (c Cost) Model() error {
 	most("p2b a decree", c.PerDecree(c.P2b.Messages), others*slack)
 	most("decisions a decree", c.PerDecree(c.Decision.Messages), others*slack)
 	perDecree := 3 * others * decreeBytes * c.PerCommand(c.Decrees)
-	most("bytes a command", c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), (2*others*float64(c.Size+commandBytes)+perDecree)*slack)
+	most("bytes a command", c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), (others*float64(c.Size+commandBytes)+perDecree)*slack)
 	most("fsyncs a decree", c.PerDecree(c.Syncs), (float64(c.Nodes)+c.PerDecree(c.Again.Messages))*slack)
 	// What a node has besides proposers and its window does not grow with the load.
 	most("roles", float64(c.Actors), float64(roles(c.Nodes)))
@@ -212,7 +213,7 @@ func (c Cost) Model() error {
 // What is there besides operations.
 const (
 	commandBytes = 40  // of a command: client, incarnation, sequence, and what is settled
-	decreeBytes  = 160 // of a message: who sends it, ballot and slot
+	decreeBytes  = 70  // of a message: who sends it, ballot and slot
 	goroutines   = 60  // of a node …
 	links        = 12  // … and for each peer
 	window       = 128 // commanders at a time, at the most

@@ -96,8 +96,13 @@ func Run(ctx context.Context, o Options) Result {
 	for i := range all {
 		all[i] = &counter{part: newResult()}
 	}
+	var starts chan start
+	if o.Rate > 0 {
+		starts = make(chan start)
+		running.Go(func() { pace(ctx, o.Rate, begin, starts) })
+	}
 	for i := range o.Workers {
-		running.Go(func() { work(ctx, o, i, begin, &number, all[i%len(all)]) })
+		running.Go(func() { work(ctx, o, i, starts, &number, all[i%len(all)]) })
 	}
 	defer func() {
 		cancel()
@@ -127,20 +132,45 @@ func Run(ctx context.Context, o Options) Result {
 	return total
 }
 
-// work does one thing at a time.
-func work(ctx context.Context, o Options, id int, begin time.Time, number *atomic.Uint64, c *counter) {
-	for ctx.Err() == nil {
-		n := number.Add(1) - 1
-		start := time.Now()
-		if o.Rate > 0 { // latency counts from when it was to start: who comes late has waited
-			start = begin.Add(time.Duration(float64(n) / o.Rate * float64(time.Second)))
-			sleep(ctx, time.Until(start))
+// start is what is to be done in an open loop, and when.
+type start struct {
+	number uint64
+	at     time.Time
+}
+
+// pace hands out what is to be done at a rate, each when it is due, to who has nothing to
+// do. One goroutine sleeps for all: a timer for each would cost as much as what is done.
+func pace(ctx context.Context, rate float64, begin time.Time, starts chan<- start) {
+	for n := uint64(0); ; n++ {
+		at := begin.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+		sleep(ctx, time.Until(at))
+		select {
+		case starts <- start{n, at}:
+		case <-ctx.Done():
+			return
 		}
-		err := o.Do(ctx, id, n)
+	}
+}
+
+// work does one thing at a time: what starts says, if it is not nil. Latency counts from
+// when something was to start: who comes late has waited.
+func work(ctx context.Context, o Options, id int, starts <-chan start, number *atomic.Uint64, c *counter) {
+	for ctx.Err() == nil {
+		var s start
+		if starts == nil {
+			s = start{number.Add(1) - 1, time.Now()}
+		} else {
+			select {
+			case s = <-starts:
+			case <-ctx.Done():
+				return
+			}
+		}
+		err := o.Do(ctx, id, s.number)
 		if ctx.Err() != nil {
 			return
 		}
-		c.count(time.Since(start), err, o.Kind)
+		c.count(time.Since(s.at), err, o.Kind)
 	}
 }
 

@@ -1,0 +1,69 @@
+//go:build unix
+
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// private is the mode of a data directory: in it is all that clients wrote, and promises
+// that nobody else may touch.
+const private fs.FileMode = 0o700
+
+// Claim makes a data directory, or sees to it that one that is there is this user's own:
+// another user's is refused, and so is one in which another user's files are. Others'
+// access to it is taken away. Whoever opens a file in it before Start calls it first.
+func Claim(dir string, log hclog.Logger) error {
+	if err := os.MkdirAll(dir, private); err != nil {
+		return fmt.Errorf("cluster: data directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("cluster: data directory: %w", err)
+	}
+	if err := refuseForeign(dir, info); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cluster: data directory: %w", err)
+	}
+	for _, e := range entries {
+		switch info, err := os.Lstat(filepath.Join(dir, e.Name())); {
+		case errors.Is(err, fs.ErrNotExist): // a node that runs replaces its files
+		case err != nil:
+			return fmt.Errorf("cluster: data directory: %w", err)
+		default:
+			if err := refuseForeign(dir, info); err != nil {
+				return err
+			}
+		}
+	}
+	if info.Mode().Perm()&^private == 0 {
+		return nil
+	}
+	if err := os.Chmod(dir, private); err != nil {
+		return fmt.Errorf("cluster: data directory: %w", err)
+	}
+	log.Info("data directory closed to other users", "dir", dir, "was", info.Mode().Perm(), "is", private)
+	return nil
+}
+
+// refuseForeign refuses what another user owns: a file in dir, or dir itself.
+func refuseForeign(dir string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(stat.Uid) == os.Geteuid() {
+		return nil
+	}
+	return &IdentityError{dir,
+		fmt.Sprintf("%s is of the user with number %d, and this process runs as %d", info.Name(), stat.Uid, os.Geteuid()),
+		"Start the node as the user who owns its data directory. If that user is to be another one from now on, give it all " +
+			"of the directory while no node runs on it: chown -R USER DIRECTORY."}
+}
