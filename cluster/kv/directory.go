@@ -40,6 +40,12 @@ func (s *Store) openCurrent() error {
 		marker.Close()
 		return asDamage(err, dir)
 	}
+	if err := checkFlushed(s.fs, dir, s.db.position.Load().executed); err != nil {
+		s.db.release()
+		s.databases.Wait()
+		s.db = nil
+		return errors.Join(err, marker.Close())
+	}
 	s.marker = marker
 	return nil
 }

@@ -276,6 +276,9 @@ func (s *Store) Flush() (below uint64, err error) {
 	if err := s.flush(db); err != nil {
 		return 0, fmt.Errorf("kv: flush below slot %d: %w", below, err)
 	}
+	if err := s.noteFlushed(below); err != nil {
+		return 0, err
+	}
 	raise(&db.flushed, below)
 	db.flushedBytes.Store(bytes)
 	return below, nil
