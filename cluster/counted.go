@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 )
 
 // StateStats is what was executed by this node's replica, and made durable, since the

@@ -7,8 +7,8 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/cluster/transport"
-	"github.com/pmmc-go/pmmc/measure"
 )
 
 // well is a node of three at which all is as it should be.

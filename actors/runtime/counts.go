@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 )
 

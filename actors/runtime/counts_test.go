@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 )
 
 // recorder notes what a mailbox delivers.

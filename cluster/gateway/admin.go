@@ -10,8 +10,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/cluster"
-	"github.com/pmmc-go/pmmc/measure"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/cluster"
-	"github.com/pmmc-go/pmmc/measure"
 )
 
 // metrics are a gateway's own, in a registry of their own: a process may hold many. What

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/cluster/transport"
-	"github.com/pmmc-go/pmmc/measure"
 )
 
 // etcdMetrics are those of etcd, under its names, that mean the same here, so that

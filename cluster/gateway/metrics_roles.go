@@ -5,7 +5,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime"
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 )
 
 var officeMetrics = []family{

@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/cluster/transport"
-	"github.com/pmmc-go/pmmc/measure"
 )
 
 var storageMetrics = []family{

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 )
 
 // codeCount is how many codes gRPC has.

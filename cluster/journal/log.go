@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/pmmc-go/pmmc/measure"
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
