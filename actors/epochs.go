@@ -148,6 +148,10 @@ func (r *Replica) isUntimely(c *messages.Command) bool {
 // fillWindow proposes no-ops while a reconfiguration waits and no client speaks: it is
 // to govern soon. One replica does, so that they do not contend.
 func (r *Replica) fillWindow(env Env) {
+	first := r.epochs.latest().First
+	if r.slotIn >= first {
+		return
+	}
 	proposer := r.besideLeader()
 	if proposer == "" {
 		proposer = r.epochs.at(r.slotIn).Replicas()[0]
@@ -155,7 +159,7 @@ func (r *Replica) fillWindow(env Env) {
 	if proposer != env.Self() {
 		return
 	}
-	for first := r.epochs.latest().First; r.slotIn < first && r.mayPropose(); r.slotIn++ {
+	for ; r.slotIn < first && r.mayPropose(); r.slotIn++ {
 		if !r.isDecided(r.slotIn) {
 			p := &proposal{decree: noop}
 			r.proposals[r.slotIn] = p

@@ -43,6 +43,8 @@ type Leader struct {
 	ballot    Ballot // ballot_num
 	standing  standing
 	why       Reason  // of its standing, and of whom it takes to be in office
+	acceptors []Addr  // of the configuration, as its commanders want them …
+	replicas  []Addr  // … and its replicas
 	proposals pvalues // by slot, only those that its replica has not executed (§4.1)
 
 	round    uint64 // the highest that may have been used, by this leader or before it (S2)
@@ -62,6 +64,8 @@ func NewLeader(o LeaderOptions) *Leader {
 	// Fig. 7 l. 1: a round is taken in run, above those on disk
 	return &Leader{
 		LeaderOptions: o,
+		acceptors:     o.Configuration.Acceptors(),
+		replicas:      o.Configuration.Replicas(),
 		proposals:     make(pvalues),
 		election:      election{timeout: newTimeout(o.Timeout)},
 		office:        office{confirmedAt: make(map[Addr]int)},
@@ -153,8 +157,8 @@ func (l *Leader) command(env Env, slot uint64) {
 	}
 	o := CommanderOptions{
 		Leader:    env.Self(),
-		Acceptors: l.Configuration.Acceptors(),
-		Replicas:  l.Configuration.Replicas(),
+		Acceptors: l.acceptors,
+		Replicas:  l.replicas,
 		PValue:    v,
 		Resend:    l.Resend,
 	}

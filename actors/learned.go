@@ -40,7 +40,10 @@ func (r *Replica) tellLeaders(env Env) {
 }
 
 func (r *Replica) learned(env Env) *messages.Learned {
-	return &messages.Learned{From: string(env.Self()), Executed: r.slotOut, Durable: r.durable, Wanted: r.wanted(), Short: r.short}
+	return &messages.Learned{
+		From: string(env.Self()), Executed: r.slotOut, Durable: r.durable, Wanted: r.wanted(), Short: r.short,
+		Marked: r.chain.last, Chain: r.chain.marks[r.chain.last],
+	}
 }
 
 // onLearned takes note of how far another replica is.
@@ -49,6 +52,7 @@ func (r *Replica) onLearned(m *messages.Learned) {
 	r.lag.executed[from], r.lag.heard[from] = m.Executed, r.ticks
 	r.lag.durable[from] = max(r.lag.durable[from], m.Durable)
 	r.lag.short[from] = m.Short
+	r.chain.hear(from, m.Marked, m.Chain)
 	if f := r.lag.fetch; f != nil && from != f.from && m.Executed > r.slotOut {
 		f.elsewhere = true
 	}

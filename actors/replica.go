@@ -62,6 +62,7 @@ type Replica struct {
 	lag    lag
 	reads  reads
 	recent recent
+	chain  chain
 }
 
 // proposal is what this replica proposed for a slot.
@@ -98,6 +99,7 @@ func NewReplica(o ReplicaOptions) *Replica {
 			executed: make(map[Addr]uint64), durable: make(map[Addr]uint64), short: make(map[Addr]bool), heard: make(map[Addr]int), serving: make(map[Addr]*serving),
 		},
 	}
+	r.chain = newChain()
 	r.resume()
 	return r
 }
@@ -110,6 +112,7 @@ func (r *Replica) resume() {
 	}
 	r.slotIn = max(r.slotIn, r.slotOut)
 	r.sessions = NewSessions(r.State.Sessions())
+	r.chain.resume(r.State.Chain(), r.slotOut)
 }
 
 // Start looks first for what the acceptor beside it knows to be decided: after the
@@ -388,7 +391,8 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 		}
 	}
 	drop, put := r.sessions.changes()
-	changes := Changes{Drop: drop, Put: put, Configurations: r.changedEpochs()}
+	r.chain.extend(v.Slot, v.Decree)
+	changes := Changes{Drop: drop, Put: put, Configurations: r.changedEpochs(), Chain: r.chain.value}
 	r.State.Commit(v.Slot, changes)
 	if changes.Configurations != nil && len(r.epochs) > 1 {
 		r.tellStewards(env)

@@ -19,11 +19,13 @@ type list struct {
 	records  []*messages.SessionRecord
 	epochs   []*messages.Configuration
 	installs int
+	chain    uint64
 }
 
 func (s *list) SlotOut() uint64                           { return s.out }
 func (s *list) Sessions() []*messages.SessionRecord       { return s.records }
 func (s *list) Configurations() []*messages.Configuration { return s.epochs }
+func (s *list) Chain() uint64                             { return s.chain }
 func (s *list) Execute(_ uint64, operations [][]byte) (results [][]byte) {
 	for _, op := range operations {
 		s.log = append(s.log, string(op))
@@ -38,6 +40,7 @@ func (s *list) Commit(slot uint64, c Changes) {
 	if c.Configurations != nil {
 		s.epochs = c.Configurations
 	}
+	s.chain = c.Chain
 	s.out = slot + 1
 }
 

@@ -20,6 +20,7 @@ type logState struct {
 func (s *logState) SlotOut() uint64                           { return s.out }
 func (s *logState) Sessions() []*messages.SessionRecord       { return nil }
 func (s *logState) Configurations() []*messages.Configuration { return nil }
+func (s *logState) Chain() uint64                             { return 0 }
 func (s *logState) Snapshot() SnapshotReader {
 	*s.open++
 	return &textReader{strings.NewReader(fmt.Sprint(s.out, " ", s.text)), s.open}

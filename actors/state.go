@@ -13,6 +13,8 @@ type State interface {
 	// Configurations lists what was last committed as such, oldest first; none in a
 	// state without a history.
 	Configurations() []*messages.Configuration
+	// Chain returns the hash of all decrees that was last committed; 0 in a state without.
+	Chain() uint64
 	// Execute applies the operations of one slot, in order: op(state). It returns
 	// one result each.
 	Execute(slot uint64, operations [][]byte) [][]byte
@@ -29,6 +31,7 @@ type State interface {
 type Changes struct {
 	Drop, Put      []*messages.SessionRecord // in this order
 	Configurations []*messages.Configuration // in place of the last ones; nil for no change
+	Chain          uint64                    // the hash of all decrees, in place of the last one; 0 for no change
 }
 
 // SnapshotReader reads a snapshot from its start to its end.

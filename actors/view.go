@@ -23,6 +23,8 @@ type ReplicaView struct {
 	Commands uint64           // that it executed since it began
 
 	Executed map[Addr]uint64 // slots below these are executed by the other replicas, as far as known
+	Agrees   []Addr          // other replicas that executed the same decrees, as far as compared
+	Diverged []Divergence    // those that did not
 	Short    map[Addr]bool   // whether the disks of the other replicas have less room than they should, as far as known
 }
 
@@ -35,6 +37,7 @@ func (r *Replica) View() ReplicaView {
 		Executed: maps.Clone(r.lag.executed), Short: maps.Clone(r.lag.short),
 		Recent: r.recent.last(), Commands: r.recent.commands,
 	}
+	v.Agrees, v.Diverged = r.chain.view()
 	if len(r.reads.marks) > 0 {
 		v.ReadMark = r.reads.marks[0].slot
 	}

@@ -69,6 +69,7 @@ type client struct {
 	settled  uint64 // every call below it has its answer
 	calls    map[uint64]*call
 	counted  ClientStats
+	idle     sync.Pool           // calls that had their answer
 	fresh    []*messages.Command // not sent yet
 	reads    []*read             // by number
 	readNo   uint64
@@ -189,12 +190,14 @@ func (c *client) propose(ctx context.Context, command *messages.Command) (Result
 		case a.Refused:
 			return Result{}, ErrSessionEnded
 		}
+		p.command = nil
+		c.idle.Put(p)
 		return Result{Slot: a.Slot, Output: a.Result}, nil
 	case <-ctx.Done():
 		c.mu.Lock()
 		delete(c.calls, p.command.Sequence)
 		c.counted.ProposalsFailed++
-		c.mu.Unlock()
+		c.mu.Unlock() // an answer may be on its way, so the call is not used again
 		return Result{}, fmt.Errorf("cluster: propose: %w", context.Cause(ctx))
 	}
 }
@@ -215,7 +218,11 @@ func (c *client) begin(command *messages.Command) (*call, error) {
 		c.settled++
 	}
 	command.Client, command.Incarnation, command.Sequence, command.Settled = c.id, c.incarnation, c.sequence, c.settled
-	p := &call{command: command, sent: time.Now(), done: make(chan *messages.Answer, 1)}
+	p, used := c.idle.Get().(*call)
+	if !used {
+		p = &call{done: make(chan *messages.Answer, 1)}
+	}
+	p.command, p.sent, p.tries = command, time.Now(), 0
 	c.calls[c.sequence] = p
 	c.fresh = append(c.fresh, p.command)
 	c.wake()

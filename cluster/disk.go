@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ type DiskStatus struct {
 	Waits  time.Duration // for how long the oldest write has been waiting for it
 	Free   int64         // bytes; -1 where that is not known
 	Short  bool          // Free is less than Options.DiskReserve
+	Damage error         // in its files, as the last look at them found; nil is none
 	Scarce bool          // and without those of whom this is so no majority of acceptors would be left
 }
 
@@ -37,6 +39,9 @@ type diskWatch struct {
 // diskStatus is what a status shows of the disk.
 func (n *Node) diskStatus(s *Status) DiskStatus {
 	d := DiskStatus{Free: n.disk.free.Load(), Short: n.disk.short.Load(), Waits: n.diskWaits()}
+	if err := n.damage.Load(); err != nil {
+		d.Damage = *err
+	}
 	left := 0
 	acceptors := s.Configuration.Acceptors()
 	for _, a := range acceptors {
@@ -68,6 +73,10 @@ func (n *Node) watchDisk() {
 	for {
 		n.seeWhetherItHangs()
 		n.measureRoom()
+		if m, ok := n.machine.(interface{ Failure() error }); ok && m.Failure() != nil {
+			n.fail(fmt.Errorf("cluster: the state machine failed: %w", m.Failure()))
+			return
+		}
 		select {
 		case <-n.ending:
 			return

@@ -1,14 +1,17 @@
 package cluster
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -63,7 +66,11 @@ func readIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 		return nil, fmt.Errorf("cluster: identity: %w", err)
 	}
 	id := &messages.Identity{}
-	if err := protojson.Unmarshal(b, id); err != nil {
+	b, err = checkSummed(b)
+	if err == nil {
+		err = protojson.Unmarshal(b, id)
+	}
+	if err != nil {
 		return nil, &IdentityError{Dir: dir, Why: fmt.Sprintf("%s cannot be read: %v", identityFile, err)}
 	}
 	switch {
@@ -102,9 +109,27 @@ func saveIdentity(dir string, id *messages.Identity) error {
 		return fmt.Errorf("cluster: identity: %w", err)
 	}
 	return replaceFile(filepath.Join(dir, identityFile), func(f *os.File) error {
-		_, err := f.Write(append(b, '\n'))
+		_, err := f.Write(withSum(b))
 		return err
 	})
+}
+
+// withSum is a text with a last line that holds its CRC-32C.
+func withSum(b []byte) []byte {
+	return fmt.Appendf(slices.Clip(b), "\n%08x\n", crc32.Checksum(b, castagnoli))
+}
+
+// checkSummed takes the last line off again. A file of an earlier version has none: it ends
+// with its last brace.
+func checkSummed(b []byte) ([]byte, error) {
+	if bytes.HasSuffix(b, []byte("}\n")) {
+		return b, nil
+	}
+	at := len(b) - len("\n00000000\n")
+	if at < 0 || !bytes.Equal(withSum(b[:at]), b) {
+		return nil, errors.New("its checksum does not match")
+	}
+	return b[:at], nil
 }
 
 // replaceFile writes a file beside path, makes it durable, and puts it in its place.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -43,8 +44,9 @@ type Node struct {
 	herald    *herald
 	counts    *stateCounts
 	disk      diskWatch
+	damage    atomic.Pointer[error] // that the last look at the files found; nil for none
 
-	chores  sync.WaitGroup // flush, upkeep and watchDisk
+	chores  sync.WaitGroup // what the node does on its own
 	leaving chan struct{}  // closed when its member is to be removed
 	ending  chan struct{}  // closed when the node begins to end
 	done    chan struct{}  // closed when it has ended
@@ -73,6 +75,7 @@ func Start(o Options) (*Node, error) {
 	n.chores.Go(n.flush)
 	n.chores.Go(n.upkeep)
 	n.chores.Go(n.watchDisk)
+	n.chores.Go(n.scrub)
 	return n, nil
 }
 

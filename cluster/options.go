@@ -46,6 +46,10 @@ type Options struct {
 	DiskReserve int64
 	FreeBytes   func() (int64, error)
 
+	// CheckEvery is how often all files are read again, to find those that have changed
+	// by themselves; 0 is never.
+	CheckEvery time.Duration
+
 	// Journal replaces the one on disk, for tests. The node closes it.
 	Journal journal.Journal
 	// Link tells whether a message may go from one member to another, for tests.

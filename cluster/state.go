@@ -3,6 +3,7 @@ package cluster
 import (
 	"bufio"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,20 @@ func (s *state) Configurations() []*messages.Configuration {
 	return e.Configurations
 }
 
+// chainKey is where the state keeps the hash of all decrees.
+const chainKey = "chain"
+
+// Chain is the hash of all decrees; 0 in a state of an earlier version.
+func (s *state) Chain() uint64 {
+	records, err := s.machine.Records()
+	must("read the hash of decrees", err)
+	i := slices.IndexFunc(records, func(r Record) bool { return r.Key == chainKey })
+	if i < 0 || len(records[i].Value) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(records[i].Value)
+}
+
 // EpochsOf tells of which cluster a state is, and which configurations it knows of,
 // oldest first, by its records. A state in which nothing was executed knows of neither.
 func EpochsOf(records []Record) (cluster string, all []actors.Configuration, err error) {
@@ -73,7 +88,7 @@ func (s *state) Sessions() []*messages.SessionRecord {
 	must("read the sessions", err)
 	all := make([]*messages.SessionRecord, 0, len(records))
 	for _, r := range records {
-		if r.Key == epochsKey {
+		if r.Key == epochsKey || r.Key == chainKey {
 			continue
 		}
 		rec := &messages.SessionRecord{}
@@ -96,7 +111,7 @@ func (s *state) Execute(slot uint64, operations [][]byte) [][]byte {
 
 // Commit makes the slot part of the state.
 func (s *state) Commit(slot uint64, c actors.Changes) {
-	records := make([]Record, 0, len(c.Drop)+len(c.Put)+1)
+	records := make([]Record, 0, len(c.Drop)+len(c.Put)+2)
 	for _, r := range c.Drop {
 		records = append(records, Record{Key: sessionKey(r)})
 	}
@@ -109,6 +124,9 @@ func (s *state) Commit(slot uint64, c actors.Changes) {
 		b, err := proto.Marshal(&messages.Epochs{Cluster: s.cluster, Configurations: c.Configurations})
 		must("encode the configurations", err)
 		records = append(records, Record{Key: epochsKey, Value: b})
+	}
+	if c.Chain != 0 {
+		records = append(records, Record{Key: chainKey, Value: binary.LittleEndian.AppendUint64(nil, c.Chain)})
 	}
 	must("commit", s.machine.Commit(slot, records))
 }

@@ -97,7 +97,10 @@ func (s Status) diskWarnings(earlier Status) (all []string) {
 		all = append(all, fmt.Sprintf("%s: its disk hangs or is full: it has completed no write for %s", s.Member, Age(s.Disk.Waits)))
 	}
 	if s.Disk.Short {
-		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %d MiB are free", s.Member, s.Disk.Free>>20))
+		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %s MiB are free", s.Member, grouped(uint64(max(0, s.Disk.Free)>>20))))
+	}
+	if s.Disk.Damage != nil {
+		all = append(all, fmt.Sprintf("%s: a file is not what was written: %v", s.Member, s.Disk.Damage))
 	}
 	synced := s.Journal.SyncTimes.Since(earlier.Journal.SyncTimes)
 	took := time.Duration(synced.Quantile(0.99) * float64(time.Second))

@@ -143,6 +143,7 @@ type Limits struct {
 	InFlight        int           // requests being served at a time
 	InFlightBytes   int64         // of the writes being served
 	Quota           int64         // what the database may take, in bytes
+	CheckEvery      time.Duration // between two looks at all files; 0 is never
 	DiskReserve     int64         // how much room the disk should have, in bytes
 	Connections     int           // of clients
 	RequestTimeout  time.Duration // for a request that came without a deadline, and the most for any

@@ -41,6 +41,7 @@ func Default() *Config {
 			InFlightBytes:   256 << 20,
 			Quota:           2 << 30,
 			DiskReserve:     128 << 20,
+			CheckEvery:      24 * time.Hour,
 			Connections:     8192,
 			RequestTimeout:  7 * time.Second,
 			ShutdownTimeout: 10 * time.Second,

@@ -112,6 +112,7 @@ type fileLimits struct {
 	InFlightBytes   hcl.Expression `hcl:"in_flight_bytes"`
 	Quota           hcl.Expression `hcl:"quota"`
 	DiskReserve     hcl.Expression `hcl:"disk_reserve"`
+	CheckEvery      hcl.Expression `hcl:"check_every"`
 	Connections     hcl.Expression `hcl:"connections"`
 	RequestTimeout  hcl.Expression `hcl:"request_timeout"`
 	ShutdownTimeout hcl.Expression `hcl:"shutdown_timeout"`

@@ -285,6 +285,11 @@ limits {
   # much to the same disk; it should hold some journal files, and some seconds of writes.
   disk_reserve = "128MiB"
 
+  # How often all files of the data directory are read again, at 16 MiB a second, and their
+  # checksums compared, or "off". The first time is soon after the start. A damaged file
+  # that nobody reads would otherwise be found on the day on which it is needed.
+  check_every = "24h"
+
   # How many connections of clients are open at a time; the next one is closed at
   # once. A client needs one, however many requests it has under way. It changes upon
   # SIGHUP; those that are open stay.

@@ -163,6 +163,7 @@ func (d *decoder) limits(f *fileLimits, out *Limits) {
 	}
 	d.quota(f.Quota, &out.Quota)
 	d.size(f.DiskReserve, &out.DiskReserve, 0, 1024*gib)
+	d.durationOrOff(f.CheckEvery, &out.CheckEvery, "24h")
 	d.duration(f.RequestTimeout, &out.RequestTimeout)
 	d.duration(f.ShutdownTimeout, &out.ShutdownTimeout)
 }

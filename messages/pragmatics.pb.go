@@ -855,6 +855,8 @@ type Learned struct {
 	Durable       uint64                 `protobuf:"varint,3,opt,name=durable,proto3" json:"durable,omitempty"`   // slots below this are executed, and the state is on disk
 	Wanted        uint64                 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`     // who is fetching a snapshot here will want what was decided from this slot on; 0: nobody is
 	Short         bool                   `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`       // the disk has less room than it should
+	Marked        uint64                 `protobuf:"varint,6,opt,name=marked,proto3" json:"marked,omitempty"`     // a slot below which all decrees are executed, …
+	Chain         uint64                 `protobuf:"fixed64,7,opt,name=chain,proto3" json:"chain,omitempty"`      // … and the hash of these; 0 if it is not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -922,6 +924,20 @@ func (x *Learned) GetShort() bool {
 		return x.Short
 	}
 	return false
+}
+
+func (x *Learned) GetMarked() uint64 {
+	if x != nil {
+		return x.Marked
+	}
+	return 0
+}
+
+func (x *Learned) GetChain() uint64 {
+	if x != nil {
+		return x.Chain
+	}
+	return 0
 }
 
 // Decided tells the acceptor beside a replica what the replica executed, so that
@@ -1611,13 +1627,15 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
 	"\tReadReady\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"\x81\x01\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\xaf\x01\n" +
 	"\aLearned\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bexecuted\x18\x02 \x01(\x04R\bexecuted\x12\x18\n" +
 	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
 	"\x06wanted\x18\x04 \x01(\x04R\x06wanted\x12\x14\n" +
-	"\x05short\x18\x05 \x01(\bR\x05short\"H\n" +
+	"\x05short\x18\x05 \x01(\bR\x05short\x12\x16\n" +
+	"\x06marked\x18\x06 \x01(\x04R\x06marked\x12\x14\n" +
+	"\x05chain\x18\a \x01(\x06R\x05chain\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
 	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +

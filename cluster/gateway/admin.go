@@ -49,12 +49,15 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 		Latency: g.metrics.latency(), Sync: times(n.Journal.SyncTimes),
 		Http: g.HTTPAddr(), Secure: g.options.TLS != nil,
 
-		Elected: n.Runtime.Office.Elected, Rates: ratesOf(&n, earlier),
+		Elected: n.Runtime.Office.Elected, Changes: changes(n), Peers: peers(n), Rates: ratesOf(&n, earlier),
 		Scouts: uint64(n.Runtime.Kinds["scout"].Alive), Commanders: uint64(n.Runtime.Kinds["commander"].Alive),
 		Warnings: append(n.Warnings(*earlier), g.spaceWarnings(n)...),
 	}
 	if began := n.Runtime.Began; !began.IsZero() {
 		r.Up = n.At.Sub(began).Seconds()
+	}
+	if since := n.Runtime.Office.Since; !since.IsZero() {
+		r.OfficeAge = n.At.Sub(since).Seconds()
 	}
 	for _, restarts := range n.Restarts {
 		r.Restarts += uint64(restarts)
@@ -65,18 +68,6 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 	for _, d := range n.Replica.Recent {
 		r.Recent = append(r.Recent, &admin.DecreeSeen{
 			Slot: d.Slot, Ballot: d.Ballot.Proto(), Kind: d.Kind, Commands: uint64(d.Commands), Bytes: uint64(d.Bytes),
-		})
-	}
-	if since := n.Runtime.Office.Since; !since.IsZero() {
-		r.InOfficeSince, r.OfficeAge = since.UnixMilli(), n.At.Sub(since).Seconds()
-	}
-	for _, member := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
-		p := n.Transport.Peers[member]
-		r.Peers = append(r.Peers, &admin.PeerSeen{Member: member, Connected: p.Connected, RoundTrip: p.RoundTrip.Nanoseconds(), Age: n.At.Sub(p.Since).Seconds()})
-	}
-	for _, c := range n.Runtime.Office.Changes {
-		r.Changes = append(r.Changes, &admin.OfficeChange{
-			At: c.At.UnixMilli(), Epoch: c.Epoch, Standing: c.Standing, InOffice: c.InOffice.Proto(), Why: string(c.Why),
 		})
 	}
 	return r
@@ -98,6 +89,24 @@ func (m *metrics) latency() *admin.Times {
 		for i, n := range one.Counts {
 			all.Counts[i] += n
 		}
+	}
+	return all
+}
+
+func changes(n cluster.Status) (all []*admin.OfficeChange) {
+	for _, c := range n.Runtime.Office.Changes {
+		holder, _ := n.Configuration.Member(c.InOffice.Leader)
+		all = append(all, &admin.OfficeChange{
+			Age: n.At.Sub(c.At).Seconds(), Epoch: c.Epoch, Standing: c.Standing, Ballot: c.InOffice.Proto(), InOffice: holder.Name, Why: string(c.Why),
+		})
+	}
+	return all
+}
+
+func peers(n cluster.Status) (all []*admin.Peer) {
+	for _, name := range slices.Sorted(maps.Keys(n.Transport.Peers)) {
+		p := n.Transport.Peers[name]
+		all = append(all, &admin.Peer{Name: name, Connected: p.Connected, Age: n.At.Sub(p.Since).Seconds(), RoundTrip: p.RoundTrip.Seconds()})
 	}
 	return all
 }

@@ -8,23 +8,20 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Alarm lists the alarms, raises one or takes it back. There is only NOSPACE.
+// Alarm lists the alarms, raises one or takes it back.
 func (s *maintenanceServer) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
 	switch r.Action {
 	case pb.AlarmRequest_GET:
 		return s.alarms(ctx, r.Alarm)
 	case pb.AlarmRequest_ACTIVATE:
-		if r.Alarm == pb.AlarmType_CORRUPT {
-			return nil, unimplemented("there is no alarm but NOSPACE")
-		}
-		if _, err := find(s.g.options.Node.Configuration(), r.MemberID); err != nil && r.Alarm == pb.AlarmType_NOSPACE {
+		if _, err := find(s.g.options.Node.Configuration(), r.MemberID); err != nil && r.Alarm != pb.AlarmType_NONE {
 			return nil, err // nobody would take it back
 		}
 	case pb.AlarmRequest_DEACTIVATE:
 	default:
 		return nil, status.Errorf(codes.InvalidArgument, "pmmc: %d is no action of an alarm", r.Action)
 	}
-	if r.Alarm != pb.AlarmType_NOSPACE || r.MemberID == 0 { // one that is never raised
+	if r.Alarm == pb.AlarmType_NONE || r.MemberID == 0 { // one that is never raised
 		return &pb.AlarmResponse{Header: s.g.header(s.g.options.Store.Revision())}, nil
 	}
 	resp, err := propose[*pb.AlarmResponse](ctx, s.g, &pb.InternalRaftRequest{Alarm: r})
@@ -37,7 +34,7 @@ func (s *maintenanceServer) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.
 
 // alarms are those of a type; NONE is every type.
 func (s *maintenanceServer) alarms(ctx context.Context, of pb.AlarmType) (*pb.AlarmResponse, error) {
-	if err := s.g.freshen(ctx, false); err != nil {
+	if err := s.g.patiently(ctx, s.g.options.Node.Barrier); err != nil {
 		return nil, err
 	}
 	store := s.g.options.Store

@@ -155,6 +155,7 @@ func Start(o Options) (*Gateway, error) {
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })
 	g.running.Go(func() { g.quota.run(g.life) })
+	g.running.Go(g.watchDivergence)
 	g.running.Go(func() { newAutoCompactor(g).run(g.life) })
 	return g, nil
 }

@@ -217,7 +217,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 // fixture is a gateway in front of a lonely node, and a client.
 type fixture struct {
 	*clientv3.Client
-	t       *testing.T
+	t       testing.TB
 	node    *lonely
 	gateway *Gateway
 }
@@ -235,7 +235,7 @@ func twoMembers() actors.Configuration {
 }
 
 // start starts a gateway with a client. Some tests change the options.
-func start(t *testing.T, change ...func(*Options)) *fixture {
+func start(t testing.TB, change ...func(*Options)) *fixture {
 	t.Helper()
 	store, err := kv.Open(kv.Options{Dir: "state", FS: vfs.NewMem()})
 	if err != nil {

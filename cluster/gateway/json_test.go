@@ -27,7 +27,7 @@ func (f *fixture) post(path, body string, headers ...string) (code int, answer s
 	return post(f.t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+f.gateway.HTTPAddr()+path, body, headers...)
 }
 
-func post(t *testing.T, client *http.Client, url, body string, headers ...string) (code int, answer string) {
+func post(t testing.TB, client *http.Client, url, body string, headers ...string) (code int, answer string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {

@@ -21,9 +21,19 @@ type kvServer struct {
 // propose has an operation, which was checked, decided and executed, and returns its
 // response.
 func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
-	encoded, err := proto.Marshal(op)
+	if op.Alarm != nil { // also where replicas differ: it is how that ends
+		return proposeOwn[R](ctx, g, op)
+	}
+	encoded, err := kv.Encode(op)
 	if err != nil {
-		return response, fmt.Errorf("gateway: encode the request: %w", err)
+		return response, err
+	}
+	return proposeEncoded[R](ctx, g, encoded, kv.TakesSpace(op))
+}
+
+func proposeEncoded[R proto.Message](ctx context.Context, g *Gateway, encoded []byte, takesSpace bool) (response R, err error) {
+	if g.options.Store.Corrupt() {
+		return response, rpctypes.ErrGRPCCorrupt
 	}
 	size := int64(len(encoded))
 	if size > int64(g.options.Limits.RequestBytes) {
@@ -33,7 +43,7 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 	if g.bytes.Add(size) > int64(g.limits.Load().InFlightBytes) {
 		return response, rpctypes.ErrGRPCRequestTooManyRequests
 	}
-	if kv.TakesSpace(op) {
+	if takesSpace {
 		if err := g.quota.admit(); err != nil {
 			return response, err
 		}
@@ -44,9 +54,9 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 // proposeOwn is propose for operations that are the node's own: clients that flood it
 // must not keep it from them.
 func proposeOwn[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRaftRequest) (response R, err error) {
-	encoded, err := proto.Marshal(op)
+	encoded, err := kv.Encode(op)
 	if err != nil {
-		return response, fmt.Errorf("gateway: encode an operation: %w", err)
+		return response, err
 	}
 	return decide[R](ctx, g, encoded)
 }
@@ -74,6 +84,9 @@ func decide[R proto.Message](ctx context.Context, g *Gateway, encoded []byte) (r
 // freshen returns once a read here is as fresh as it is wanted.
 func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
 	if !serializable {
+		if g.options.Store.Corrupt() {
+			return rpctypes.ErrGRPCCorrupt // who is right?
+		}
 		return g.patiently(ctx, g.options.Node.Barrier)
 	}
 	switch me, ok := g.options.Node.Configuration().Named(g.options.Member); {
@@ -131,7 +144,11 @@ func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, 
 	if err := kv.CheckPut(r); err != nil {
 		return nil, err
 	}
-	resp, err := propose[*pb.PutResponse](ctx, s.g, &pb.InternalRaftRequest{Put: r})
+	encoded, err := kv.EncodePut(r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := proposeEncoded[*pb.PutResponse](ctx, s.g, encoded, true)
 	if err != nil {
 		return nil, err
 	}

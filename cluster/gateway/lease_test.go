@@ -130,7 +130,7 @@ func TestLeasedKeys(t *testing.T) {
 // renewing is a stream of keep-alives.
 type renewing struct {
 	pb.Lease_LeaseKeepAliveClient
-	t *testing.T
+	t testing.TB
 }
 
 func (f *fixture) renewing() *renewing {

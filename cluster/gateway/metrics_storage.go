@@ -27,6 +27,8 @@ var storageMetrics = []family{
 	count("pmmc_journal_cuts_total", "How often the front of the journal was cut.", func(s *scrape) uint64 { return s.Journal.Cuts }),
 	gauge("pmmc_disk_free_bytes", "Room on the disk of the data directory; -1 if not known.", func(s *scrape) int64 { return s.Disk.Free }),
 	gauge("pmmc_disk_short", "1 if that is less than limits.disk_reserve.", func(s *scrape) int { return oneIf(s.Disk.Short) }),
+	gauge("pmmc_disk_damaged", "1 if the last look at the files of the data directory found one that is not what was written.", func(s *scrape) int { return oneIf(s.Disk.Damage != nil) }),
+	gauge("pmmc_corrupt", "1 if any member is said to have executed other decrees than others.", func(s *scrape) int { return oneIf(s.g.options.Store.Corrupt()) }),
 	distribution("pmmc_flush_seconds", "Time to make the state durable.", func(s *scrape) measure.Distribution { return s.State.Flushed }),
 	gauge("pmmc_state_durable_timestamp_seconds", "When all that was executed was last seen to be on disk in the state.", func(s *scrape) float64 {
 		if at := s.State.Durable; at.After(time.Unix(0, 0)) {

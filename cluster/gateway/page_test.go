@@ -24,7 +24,7 @@ const _ = uint(2*time.Second - pagePause - askPatience - lookPause)
 
 // viewer watches a page.
 type viewer struct {
-	t    *testing.T
+	t    testing.TB
 	resp *http.Response
 	in   *bufio.Reader
 }

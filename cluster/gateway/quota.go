@@ -136,21 +136,22 @@ func (q *quota) step(ctx context.Context) {
 	if me == 0 {
 		return
 	}
+	own := &pb.AlarmMember{MemberID: me, Alarm: pb.AlarmType_NOSPACE}
 	scarce := q.scarce()
 	q.noRoom.Store(scarce)
 	mine := false
 	for _, a := range q.store.Alarms() {
-		mine = mine || a.MemberID == me
+		mine = mine || a.MemberID == me && a.Alarm == pb.AlarmType_NOSPACE
 		// Nobody else would ever take back the alarm of a member that has gone.
 		if inOffice && !slices.Contains(members, a.MemberID) {
-			q.say(ctx, pb.AlarmRequest_DEACTIVATE, a.MemberID, inUse)
+			q.say(ctx, pb.AlarmRequest_DEACTIVATE, a, inUse)
 		}
 	}
 	switch {
 	case !mine && (inUse > q.limit() || refused && inUse >= room || scarce):
-		q.say(ctx, pb.AlarmRequest_ACTIVATE, me, inUse)
+		q.say(ctx, pb.AlarmRequest_ACTIVATE, own, inUse)
 	case mine && inUse < room && !scarce:
-		q.say(ctx, pb.AlarmRequest_DEACTIVATE, me, inUse)
+		q.say(ctx, pb.AlarmRequest_DEACTIVATE, own, inUse)
 	}
 	if inUse >= room {
 		wake(q.crowded)
@@ -158,15 +159,16 @@ func (q *quota) step(ctx context.Context) {
 }
 
 // say has an alarm raised or taken back. What fails is tried again with the next step.
-func (q *quota) say(ctx context.Context, action pb.AlarmRequest_AlarmAction, member uint64, inUse int64) {
-	err := q.propose(ctx, &pb.AlarmRequest{Action: action, MemberID: member, Alarm: pb.AlarmType_NOSPACE})
+func (q *quota) say(ctx context.Context, action pb.AlarmRequest_AlarmAction, a *pb.AlarmMember, inUse int64) {
+	member := a.MemberID
+	err := q.propose(ctx, &pb.AlarmRequest{Action: action, MemberID: member, Alarm: a.Alarm})
 	switch {
 	case err != nil:
 		q.log.Debug("an alarm was not changed", "member", member, "to", action, "error", err)
 	case action == pb.AlarmRequest_ACTIVATE:
 		q.log.Warn("alarm NOSPACE raised: no node takes puts until keys are deleted and history is compacted, or disks have room", "member", member, "in use", inUse, "quota", q.limit(), "disks full", q.noRoom.Load())
 	default:
-		q.log.Info("alarm NOSPACE taken back", "member", member, "in use", inUse, "quota", q.limit())
+		q.log.Info("alarm taken back", "alarm", a.Alarm, "member", member, "in use", inUse, "quota", q.limit())
 	}
 }
 

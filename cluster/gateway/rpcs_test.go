@@ -54,7 +54,7 @@ var rpcs = map[string]struct {
 	"Cluster/MemberUpdate":  {request: `{"ID": 2, "peerURLs": ["http://127.0.0.1:7009"]}`, differs: "the node is started again"},
 	"Cluster/MemberPromote": {request: `{"ID": 3}`},
 
-	"Maintenance/Alarm":      {request: `{"action": "ACTIVATE", "memberID": 2, "alarm": "NOSPACE"}`, differs: "only NOSPACE; it ends by itself when there is room"},
+	"Maintenance/Alarm":      {request: `{"action": "ACTIVATE", "memberID": 2, "alarm": "NOSPACE"}`, differs: "NOSPACE ends by itself when there is room; CORRUPT is of decrees"},
 	"Maintenance/Status":     {differs: "slots are the indexes, rounds the terms"},
 	"Maintenance/Defragment": {differs: "reads and writes go on; it is seldom of use"},
 	"Maintenance/Hash":       {differs: "HashKV at the newest revision"},

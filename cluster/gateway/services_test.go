@@ -147,9 +147,6 @@ func TestUnimplemented(t *testing.T) {
 	_, down := f.Downgrade(ctx, clientv3.DowngradeValidate, "3.6")
 	_, user := f.UserAdd(ctx, "a", "b")
 	_, role := f.RoleList(ctx)
-	_, alarm := pb.NewMaintenanceClient(f.ActiveConnection()).Alarm(ctx, &pb.AlarmRequest{
-		Action: pb.AlarmRequest_ACTIVATE, MemberID: 1, Alarm: pb.AlarmType_CORRUPT,
-	})
 	tests := []struct {
 		name string
 		err  error
@@ -158,7 +155,6 @@ func TestUnimplemented(t *testing.T) {
 		{"downgrade", down, "pmmc: there is no version"},
 		{"user", user, "pmmc: users and roles are not offered"},
 		{"role", role, "pmmc: users and roles are not offered"},
-		{"alarm", alarm, "pmmc: there is no alarm but NOSPACE"},
 	}
 	for _, tt := range tests {
 		if tt.err == nil || !strings.Contains(tt.err.Error(), tt.text) {
@@ -168,6 +164,41 @@ func TestUnimplemented(t *testing.T) {
 			t.Errorf("%s: code %v", tt.name, s.Code())
 		}
 	}
+}
+
+// While a member is said to be corrupt, nothing is written and nothing is read afresh, until
+// an operator takes the alarm back.
+func TestCorrupt(t *testing.T) {
+	f := start(t)
+	ctx := t.Context()
+	corrupt := func(action pb.AlarmRequest_AlarmAction) {
+		t.Helper()
+		r, err := pb.NewMaintenanceClient(f.ActiveConnection()).Alarm(ctx, &pb.AlarmRequest{Action: action, MemberID: 1, Alarm: pb.AlarmType_CORRUPT})
+		if err != nil || len(r.Alarms) != 1 || r.Alarms[0].Alarm != pb.AlarmType_CORRUPT {
+			t.Fatalf("%v: %v, %v", action, r, err)
+		}
+	}
+	look := func(want error) {
+		t.Helper()
+		_, put := f.Put(ctx, "a", "1")
+		_, get := f.Get(ctx, "a")
+		_, lease := f.Grant(ctx, 60)
+		for _, err := range []error{put, get, lease} {
+			if !errors.Is(err, want) {
+				t.Errorf("answered with %v, want %v", err, want)
+			}
+		}
+		if _, err := f.Get(ctx, "a", clientv3.WithSerializable()); err != nil {
+			t.Error(err)
+		}
+		if code, body := f.web("/health"); (code == http.StatusServiceUnavailable && strings.Contains(body, "ALARM CORRUPT")) != (want != nil) {
+			t.Errorf("/health = %d %s", code, body)
+		}
+	}
+	corrupt(pb.AlarmRequest_ACTIVATE)
+	look(rpctypes.ErrCorrupt)
+	corrupt(pb.AlarmRequest_DEACTIVATE)
+	look(nil)
 }
 
 // Every method that the services have is either answered by its own code or listed.

@@ -19,7 +19,7 @@ import (
 // rawStream is a stream of watches without what etcd's client makes of it.
 type rawStream struct {
 	pb.Watch_WatchClient
-	t *testing.T
+	t testing.TB
 }
 
 func (f *fixture) rawWatch(ctx context.Context) *rawStream {

@@ -102,6 +102,9 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	} else if g.options.Store.NoSpace() && !slices.Contains(r.URL.Query()["exclude"], pb.AlarmType_NOSPACE.String()) {
 		health.Health, health.Reason = "false", "ALARM NOSPACE"
 		code = http.StatusServiceUnavailable
+	} else if g.options.Store.Corrupt() {
+		health.Health, health.Reason = "false", "ALARM CORRUPT"
+		code = http.StatusServiceUnavailable
 	}
 	g.answer(w, code, health)
 }

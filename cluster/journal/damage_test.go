@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -288,23 +289,40 @@ func TestALockedDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-// TestReplayFindsDamageInARunningJournal flips a byte under an open journal.
-func TestReplayFindsDamageInARunningJournal(t *testing.T) {
+// TestDamageInARunningJournalIsFound flips a byte under an open journal: who replays and who
+// checks hears of it, with the slot that it is behind.
+func TestDamageInARunningJournalIsFound(t *testing.T) {
 	l, err := Open(must(t, t.TempDir(), 0))
 	l = opened(t, l, err)
-	write(t, l, pvalue(acceptor, 1, 1, 100), pvalue(acceptor, 1, 2, 100))
+	write(t, l, pvalue(acceptor, 1, 41, 100))
+	write(t, l, pvalue(acceptor, 1, 42, 100))
+	write(t, l, pvalue(acceptor, 1, 43, 100))
+	at := func(uint64) time.Duration { return 0 }
+	if err := l.Check(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
 	d := l.store.(*disk)
 	e := d.corrupt(1, "").(*CorruptError)
 	b, err := os.ReadFile(e.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[200] ^= 1
+	third := bytes.LastIndex(bytes.TrimRight(b, "\x00"), []byte(acceptor))
+	b[third] ^= 1
 	if err := os.WriteFile(e.Path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var c *CorruptError
-	if err := l.Replay(acceptor, func(*messages.Record) {}); !errors.As(err, &c) || c.Index == 0 || c.Path != e.Path {
+	if err := l.Replay(acceptor, func(*messages.Record) {}); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path {
 		t.Fatalf("replay of damaged bytes: %v", err)
+	}
+	if err := l.Check(t.Context(), at); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path || c.After != 42 || c.Offset <= 0 || c.Offset > int64(third) || c.Offset < int64(third)-100 {
+		t.Fatalf("check of damaged bytes: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Check(t.Context(), at); !errors.Is(err, ErrClosed) {
+		t.Errorf("check of a closed journal: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -209,7 +210,7 @@ func (d *disk) usage() (bytes int64, segments int) {
 	return bytes, len(d.meta.segments())
 }
 
-// corrupt names the segment of a batch and, for one that is full, the byte.
+// corrupt names the segment of a batch and the byte at which it begins.
 func (d *disk) corrupt(index uint64, why string) error {
 	e := &CorruptError{Path: d.dir, Offset: -1, Index: index, Why: why}
 	for _, s := range d.meta.segments() {
@@ -218,6 +219,7 @@ func (d *disk) corrupt(index uint64, why string) error {
 		}
 		e.Path = filepath.Join(d.dir, segment.FileName(s))
 		if s.IndexStart == 0 {
+			e.Offset = d.offsetInTail(e.Path, index-s.BaseIndex)
 			continue
 		}
 		if f, err := os.Open(e.Path); err == nil {
@@ -229,6 +231,25 @@ func (d *disk) corrupt(index uint64, why string) error {
 		}
 	}
 	return e
+}
+
+// offsetInTail finds the n-th batch of a segment that has no index yet; -1 if it can't.
+func (d *disk) offsetInTail(path string, n uint64) int64 {
+	b, err := readFile(path)
+	if err != nil {
+		return -1
+	}
+	offset := int64(-1)
+	t := &tail{b: b, salt: d.salt()}
+	t.eachEntry(len(b), func(at int, _ []byte) bool {
+		if n == 0 {
+			offset = int64(at)
+			return false
+		}
+		n--
+		return true
+	})
+	return offset
 }
 
 func (d *disk) fullSince() time.Time { return d.room.fullSince() }
@@ -279,8 +300,13 @@ func (f filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	return w, err
 }
 
-// Encode writes the batch.
+// Encode lends the batch to raft-wal's buffer, which is empty: raft-wal copies it once
+// more, to where it writes from, and then has done with it.
 func (plain) Encode(l *raft.Log, w io.Writer) error {
+	if buffer, ok := w.(*bytes.Buffer); ok && buffer.Len() == 0 {
+		*buffer = *bytes.NewBuffer(l.Data)
+		return nil
+	}
 	_, err := w.Write(l.Data)
 	return err
 }

@@ -13,6 +13,7 @@ type CorruptError struct {
 	Path   string
 	Offset int64  // in bytes from the start of the file; -1 when not known
 	Index  uint64 // of the batch, counted from 1; 0 when it is no batch
+	After  uint64 // the slot of the last pvalue in front of it; 0 when not known
 	Why    string // such as "checksum is 9c0a31f2, want 51d27e00"
 }
 
@@ -24,7 +25,11 @@ func (e *CorruptError) Error() string {
 	if e.Offset >= 0 {
 		where += fmt.Sprintf("byte %d: ", e.Offset)
 	}
-	return fmt.Sprintf("journal %s: %s%s", e.Path, where, e.Why)
+	behind := ""
+	if e.After > 0 {
+		behind = fmt.Sprintf(", behind a pvalue of slot %d", e.After)
+	}
+	return fmt.Sprintf("journal %s: %s%s%s", e.Path, where, e.Why, behind)
 }
 
 // Hint tells the operator what to do about it.

@@ -114,24 +114,14 @@ func (l *Log) load() error {
 	if marked > last {
 		return l.store.corrupt(marked, fmt.Sprintf("it was acknowledged, but the log ends with batch %d", last))
 	}
+	r := &reader{store: l.store}
 	for index := first; index <= last; index++ {
-		b, err := l.store.read(index)
+		h, _, err := r.next(index, func(rec *messages.Record) error { return l.owners.note(rec, index) })
 		if err != nil {
 			return err
 		}
-		h, why := checkBatch(b, l.store.salt(), index)
-		if why == "" && index > first && h.prev != l.chain {
-			why = fmt.Sprintf("it follows a batch with checksum %08x, not %08x", h.prev, l.chain)
-		}
-		if why == "" && index == marked && h.chain != markedChain {
-			why = fmt.Sprintf("another batch was acknowledged: head is %08x, want %08x", h.chain, markedChain)
-		}
-		if why != "" {
-			return l.store.corrupt(index, why)
-		}
-		err = records(b, h.count, func(rec *messages.Record) error { return l.owners.note(rec, index) })
-		if err != nil {
-			return l.store.corrupt(index, err.Error())
+		if index == marked && h.chain != markedChain {
+			return r.behind(l.store.corrupt(index, fmt.Sprintf("another batch was acknowledged: head is %08x, want %08x", h.chain, markedChain)))
 		}
 		l.chain = h.chain
 	}

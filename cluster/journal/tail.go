@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/pmmc-go/pmmc/messages"
 )
 
 // raft-wal's format, as far as its tail must be read: a file header of 32 bytes,
@@ -135,7 +137,7 @@ func (t *tail) frame(at int, typ byte) (payload []byte, next int, ok bool) {
 // that last+1 was.
 func (t *tail) damage(acknowledged uint64) error {
 	corrupt := func(why string) error {
-		return &CorruptError{Path: t.path, Offset: int64(t.end), Index: t.last + 1, Why: why}
+		return &CorruptError{Path: t.path, Offset: int64(t.end), Index: t.last + 1, After: t.lastSlot(), Why: why}
 	}
 	if acknowledged > t.last {
 		if t.b == nil {
@@ -149,6 +151,46 @@ func (t *tail) damage(acknowledged uint64) error {
 		}
 	}
 	return nil
+}
+
+// lastSlot is the slot of the last pvalue that could be read; 0 if there is none.
+func (t *tail) lastSlot() (slot uint64) {
+	t.eachEntry(t.end, func(_ int, payload []byte) bool {
+		h, ok := readHead(payload, t.salt)
+		if !ok {
+			return false
+		}
+		err := records(payload, h.count, func(rec *messages.Record) error {
+			if v := rec.GetPvalue(); v != nil {
+				slot = v.Slot
+			}
+			return nil
+		})
+		return err == nil
+	})
+	return slot
+}
+
+// eachEntry calls f with where each entry in front of a byte begins, and what is in it, for
+// as long as f wants more and lengths make sense.
+func (t *tail) eachEntry(end int, f func(at int, payload []byte) bool) {
+	for at := fileHeaderBytes; at < end; {
+		if payload, next, ok := t.frame(at, frameEntry); ok {
+			if !f(at, payload) {
+				return
+			}
+			at = next
+			continue
+		}
+		if _, next, ok := t.frame(at, frameIndex); ok {
+			at = next
+			continue
+		}
+		if _, ok := t.frameHeader(at, frameCommit); !ok {
+			return
+		}
+		at += frameHeaderBytes
+	}
 }
 
 // mend makes what was read durable and the rest zero. The last batch is written

@@ -93,7 +93,7 @@ func TestAlarmResponses(t *testing.T) {
 	for _, bad := range []*pb.AlarmRequest{
 		{Action: pb.AlarmRequest_GET, MemberID: 1, Alarm: pb.AlarmType_NOSPACE},
 		{Action: pb.AlarmRequest_ACTIVATE, Alarm: pb.AlarmType_NOSPACE},
-		{Action: pb.AlarmRequest_ACTIVATE, MemberID: 1, Alarm: pb.AlarmType_CORRUPT},
+		{Action: pb.AlarmRequest_ACTIVATE, MemberID: 1, Alarm: pb.AlarmType_NONE},
 	} {
 		if _, err := n.do(&pb.InternalRaftRequest{Alarm: bad}); err != kv.ErrMalformed {
 			t.Errorf("%v: %v", bad, err)
@@ -178,4 +178,27 @@ func TestSizeInUse(t *testing.T) {
 		t.Errorf("%d bytes are in use when all is deleted", left)
 	}
 	n.put("a", "1") // it goes on
+}
+
+// CORRUPT is kept beside NOSPACE, also of the same member, and refuses nothing here.
+func TestCorruptIsAnAlarmOfItsOwn(t *testing.T) {
+	n := newNode(t)
+	corrupt := func(action pb.AlarmRequest_AlarmAction) *pb.InternalRaftRequest {
+		return &pb.InternalRaftRequest{Alarm: &pb.AlarmRequest{Action: action, MemberID: 3, Alarm: pb.AlarmType_CORRUPT}}
+	}
+	n.mustDo(corrupt(pb.AlarmRequest_ACTIVATE))
+	n.put("a", "1")
+	n.mustDo(raise(3))
+	n = n.reopened()
+	if got := n.Alarms(); len(got) != 2 || !n.NoSpace() || !n.Corrupt() {
+		t.Errorf("alarms %v", got)
+	}
+	n.mustDo(takeBack(3))
+	if got := n.Alarms(); len(got) != 1 || n.NoSpace() || !n.Corrupt() {
+		t.Errorf("alarms %v", got)
+	}
+	n.mustDo(corrupt(pb.AlarmRequest_DEACTIVATE))
+	if n.Corrupt() {
+		t.Error("the alarm was not taken back")
+	}
 }

@@ -95,7 +95,7 @@ func (g *stage) dispatch(operation []byte) (kind byte, response proto.Message, e
 	if err := checkOperation(&op, 0); err != nil {
 		return 0, nil, err
 	}
-	if len(g.alarms) > 0 && TakesSpace(&op) {
+	if g.alarms.have(pb.AlarmType_NOSPACE) && TakesSpace(&op) {
 		return 0, nil, rpctypes.ErrGRPCNoSpace
 	}
 	switch {

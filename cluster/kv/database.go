@@ -35,6 +35,9 @@ type database struct {
 // often is a version written again.
 const baseBytes = 256 << 20
 
+// filterPolicy has a new key known to be new without a read.
+var filterPolicy = bloom.FilterPolicy(10)
+
 // openDatabase opens a Pebble directory. must says that it has to be there already.
 func (s *Store) openDatabase(path string, must bool) (*database, error) {
 	options := &pebble.Options{
@@ -48,11 +51,11 @@ func (s *Store) openDatabase(path string, must bool) (*database, error) {
 		MemTableStopWritesThreshold: memTables,
 		LBaseMaxBytes:               baseBytes,
 		Logger:                      logger{s.log},
-		EventListener:               &pebble.EventListener{BackgroundError: s.fail},
+		EventListener:               &pebble.EventListener{BackgroundError: s.fail, DataCorruption: s.corrupted},
 	}
 	options.Levels[0].Compression = func() *block.CompressionProfile { return block.NoCompression } // lives shortly
 	for i := range options.Levels {
-		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new key is known to be new without a read
+		options.Levels[i].FilterPolicy = filterPolicy
 	}
 	pdb, err := pebble.Open(path, options)
 	if err != nil {

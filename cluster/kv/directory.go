@@ -20,11 +20,17 @@ const (
 	firstDirectory  = directoryPrefix + "1"
 )
 
+// errMissing is a directory that is not there and should be.
+var errMissing = errors.New("a database is missing")
+
 // openCurrent opens the database that the marker names and removes all others.
 func (s *Store) openCurrent() error {
 	dir := s.options.Dir
 	if err := s.makeDirectory(dir); err != nil {
 		return fmt.Errorf("kv: make %s: %w", dir, err)
+	}
+	if err := recallDamage(s.fs, dir); err != nil {
+		return err
 	}
 	marker, current, err := atomicfs.LocateMarker(s.fs, dir, markerName)
 	if err != nil {
@@ -32,7 +38,7 @@ func (s *Store) openCurrent() error {
 	}
 	if s.db, err = s.openMarked(current); err != nil {
 		marker.Close()
-		return err
+		return asDamage(err, dir)
 	}
 	s.marker = marker
 	return nil
@@ -82,8 +88,7 @@ func (s *Store) openMarked(current string) (*database, error) {
 		current = firstDirectory
 	}
 	if !slices.Contains(names, current) && (marked || len(names) > 0) {
-		return nil, fmt.Errorf("kv: %s has %q but not %s, which is the current one: "+
-			"this state machine is damaged, restore the node from its peers", dir, names, current)
+		return nil, fmt.Errorf("%w: kv: %s has %q but not %s, which is the current one", errMissing, dir, names, current)
 	}
 	for _, name := range names {
 		if name == current {

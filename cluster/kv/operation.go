@@ -1,8 +1,11 @@
 package kv
 
 import (
+	"fmt"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // The numbers of fields in etcd's rpc.proto and raft_internal.proto.
@@ -16,6 +19,28 @@ const (
 	fieldIgnoreValue = 5
 	fieldIgnoreLease = 6
 )
+
+// Encode returns an operation as it is proposed.
+func Encode(op *pb.InternalRaftRequest) ([]byte, error) {
+	b, err := proto.Marshal(op)
+	if err != nil {
+		return nil, fmt.Errorf("kv: encode an operation: %w", err)
+	}
+	return b, nil
+}
+
+// EncodePut is Encode of an operation that is a put and nothing else, without the
+// operation around it: that has forty fields.
+func EncodePut(r *pb.PutRequest) ([]byte, error) {
+	size := proto.Size(r)
+	b := make([]byte, 0, protowire.SizeTag(fieldPut)+protowire.SizeBytes(size))
+	b = protowire.AppendVarint(protowire.AppendTag(b, fieldPut, protowire.BytesType), uint64(size))
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, r)
+	if err != nil {
+		return nil, fmt.Errorf("kv: encode a put: %w", err)
+	}
+	return b, nil
+}
 
 // parsePut reads an operation that is a put and nothing else into r, whose key and value
 // point into the operation. Nearly all operations are, and proto.Unmarshal would copy

@@ -22,6 +22,10 @@ type Options struct {
 	FS     vfs.FS       // nil is the disk
 	Logger hclog.Logger // nil says nothing
 
+	// Rebuild has Open put damaged files aside and begin with an empty store, which the
+	// node fills from the other members. Otherwise Open returns a *DamagedError.
+	Rebuild bool
+
 	// CacheSize is the memory for blocks that were read, in bytes; 0 is 32 MiB. It
 	// may use what MemTableSize leaves, too.
 	CacheSize int64
@@ -102,7 +106,16 @@ func Open(options Options) (*Store, error) {
 	s.fs = vfs.OnDiskFull(s.fs, s.room.wait)
 	// Pebble counts what it gathers in memory against the cache.
 	s.cache = pebble.NewCache(s.options.CacheSize + memTables*s.options.MemTableSize)
-	if err := s.openCurrent(); err != nil {
+	err := s.openCurrent()
+	var damage *DamagedError
+	if errors.As(err, &damage) && options.Rebuild {
+		if err = s.putAside(damage); err == nil {
+			s.failure.Store(nil) // of the old files
+			s.failed, s.failOnce = make(chan struct{}), sync.Once{}
+			err = s.openCurrent()
+		}
+	}
+	if err != nil {
 		s.cache.Unref()
 		return nil, err
 	}
@@ -117,9 +130,13 @@ func Open(options Options) (*Store, error) {
 func (s *Store) fail(err error) {
 	s.failOnce.Do(func() {
 		s.log.Error("the state machine's storage failed", "error", err)
-		s.failure.Store(&err)
-		close(s.failed)
+		s.setFailure(err)
 	})
+}
+
+func (s *Store) setFailure(err error) {
+	s.failure.Store(&err)
+	close(s.failed)
 }
 
 func (s *Store) failureSeen() error {

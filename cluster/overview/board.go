@@ -136,7 +136,7 @@ func (b *Board) show(now time.Time, targets []string) *Cluster {
 	b.office(c)
 	c.Latency = b.latency()
 	c.Decrees = b.decrees(targets)
-	c.Changes = b.changes(targets)
+	c.Changes = b.changes(c.At, targets)
 	c.Warnings = b.warnings(c, targets)
 	return c
 }
@@ -176,8 +176,8 @@ func (b *Board) office(c *Cluster) {
 		if own {
 			c.Ballot = ballot(s.shown.Ballot)
 		}
-		if own || c.Since == 0 {
-			c.Since = s.shown.InOfficeSince
+		if age := s.shown.OfficeAge; age > 0 && (own || c.Since == 0) {
+			c.Since = before(c.At, age)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (b *Board) node(target string) Node {
 	n.Lag, n.SlotOut, n.SlotIn, n.Durable, n.Restoring, n.Accepted = r.Behind, r.SlotOut, r.SlotIn, r.Durable, r.Restoring, r.Accepted
 	n.Waiting, n.InFlight, n.JournalBytes, n.DatabaseBytes = r.Waiting, r.InFlight, r.JournalBytes, r.DatabaseBytes
 	for _, p := range r.Peers {
-		n.Peers = append(n.Peers, Peer{p.Member, p.Connected, float64(p.RoundTrip) / float64(time.Millisecond)})
+		n.Peers = append(n.Peers, Peer{p.Name, p.Connected, 1000 * p.RoundTrip})
 	}
 	n.Page, n.Alive = b.page(r), len(r.Alive)
 	for _, path := range r.Alive {

@@ -143,8 +143,8 @@ func TestRates(t *testing.T) {
 // Who came into office, and who left it, is shown once, and as its own node knows it.
 func TestChanges(t *testing.T) {
 	w := newWorld(t)
-	change := func(at int64, standing string, round uint64, leader uint32, why string) *admin.OfficeChange {
-		return &admin.OfficeChange{At: at, Epoch: 1, Standing: standing, InOffice: &messages.Ballot{Round: round, Leader: leader}, Why: why}
+	change := func(age float64, standing string, round uint64, leader uint32, why string) *admin.OfficeChange {
+		return &admin.OfficeChange{Age: 100 - age, Epoch: 1, Standing: standing, Ballot: &messages.Ballot{Round: round, Leader: leader}, Why: why}
 	}
 	w.nodes["alpha"].Changes = []*admin.OfficeChange{change(10, "active", 1, 1, "silence"), change(20, "passive", 0, 0, "disk"), change(32, "passive", 2, 2, "elected")}
 	w.nodes["beta"].Changes = []*admin.OfficeChange{change(11, "passive", 1, 1, "elected"), change(25, "scouting", 0, 0, "silence"), change(30, "active", 2, 2, "handover")}

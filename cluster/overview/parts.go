@@ -66,21 +66,21 @@ const shownChanges = 12
 
 // changes are those of who is in office: each as the node saw it whose leader came into
 // office or left it, or else as another one did.
-func (b *Board) changes(targets []string) []Change {
+func (b *Board) changes(at int64, targets []string) []Change {
 	elected := make(map[string]Change) // by ballot
 	var left []Change
 	for _, target := range targets {
 		r := b.seen[target].shown
 		held := "" // the ballot with which its leader was in office
 		for _, c := range r.GetChanges() {
-			in := ballot(c.InOffice)
-			own := c.Standing == "active" && c.InOffice.GetLeader() == r.Id
+			in, when := ballot(c.Ballot), before(at, c.Age)
+			own := c.Standing == "active" && c.Ballot.GetLeader() == r.Id
 			_, known := elected[in]
 			switch {
 			case in != "" && (own || !known):
-				elected[in] = Change{At: c.At, Node: r.Member, Leader: b.nameOf(c.InOffice.Leader), Ballot: in, Epoch: c.Epoch, Why: c.Why}
+				elected[in] = Change{At: when, Node: r.Member, Leader: b.nameOf(c), Ballot: in, Epoch: c.Epoch, Why: c.Why}
 			case in == "" && held != "":
-				left = append(left, Change{At: c.At, Node: r.Member, Ballot: held, Epoch: c.Epoch, Why: c.Why})
+				left = append(left, Change{At: when, Node: r.Member, Ballot: held, Epoch: c.Epoch, Why: c.Why})
 			}
 			held = ""
 			if own {
@@ -124,19 +124,17 @@ func (c Change) words() string {
 	return fmt.Sprintf("%s came into office: %s", c.Leader, why)
 }
 
-// nameOf is a member's name, by its number.
-func (b *Board) nameOf(id uint32) string {
+// before is the time, in milliseconds, so many seconds before another.
+func before(at int64, age float64) int64 { return at - int64(1000*age) }
+
+// nameOf is who came into office: a node may not know any more how that was called.
+func (b *Board) nameOf(c *admin.OfficeChange) string {
 	for _, m := range b.latest.GetMembers() {
-		if m.Id == id {
+		if m.Id == c.Ballot.GetLeader() {
 			return m.Name
 		}
 	}
-	for _, s := range b.seen {
-		if s.shown.GetId() == id {
-			return s.shown.Member
-		}
-	}
-	return fmt.Sprintf("member %d", id)
+	return cmp.Or(c.InOffice, fmt.Sprintf("member %d", c.Ballot.GetLeader()))
 }
 
 // warnings say in words what is not well: what is seen from here, and what nodes say of

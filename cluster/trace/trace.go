@@ -93,6 +93,12 @@ func Encode(e actors.Event) ([]byte, error) {
 	return line.Bytes(), err
 }
 
+// carries are the kinds of events that are nothing without their message.
+var carries = map[actors.Kind]bool{
+	actors.Opened: true, actors.Restored: true, actors.Received: true, actors.Sent: true, actors.Persisted: true,
+	actors.Executed: true, actors.Installed: true,
+}
+
 // Decode is the event that a line holds.
 func Decode(line []byte) (actors.Event, error) {
 	var m messages.Event
@@ -103,6 +109,9 @@ func Decode(line []byte) (actors.Event, error) {
 		Kind: actors.Kind(m.Kind), Self: actors.Addr(m.Self), Life: m.Life, Peer: actors.Addr(m.Peer), Number: m.Number,
 	}
 	if m.Message == nil {
+		if carries[e.Kind] {
+			return actors.Event{}, fmt.Errorf("trace: an event of kind %q without its message", e.Kind)
+		}
 		return e, nil
 	}
 	var err error

@@ -27,6 +27,7 @@ func BenchmarkSend(b *testing.B) {
 						b.Fatal(err)
 					}
 					p.pack([]parcel{{target: "node/epoch-1/acceptor", kind: "pmmc.v1.P2a", data: data}})
+					p.unpack()
 				}
 			}
 		})

@@ -307,6 +307,7 @@ func (l *link) write(stream remote.Remoting_ReceiveClient, over chan error) erro
 		}
 		if batch, cost = l.take(batch); len(batch) > 0 {
 			err := l.writeBatch(stream, p.pack(batch))
+			p.unpack()
 			l.sent(cost)
 			clear(batch)
 			if err != nil {

@@ -43,22 +43,27 @@ func (e *encoder) encode(m proto.Message) ([]byte, error) {
 	return data, nil
 }
 
-// packer makes protoactor's batches. It belongs to one goroutine.
+// packer makes protoactor's batches, one after the other out of the same parts. It belongs
+// to one goroutine.
 type packer struct {
-	address string // the peer's
-	types   map[string]int32
-	targets map[string]int32
+	address   string // the peer's
+	types     map[string]int32
+	targets   map[string]int32
+	batch     remote.MessageBatch
+	message   remote.RemoteMessage
+	envelopes []*remote.MessageEnvelope
+	pids      []*actor.PID
 }
 
 func newPacker(address string) *packer {
-	return &packer{address: address, types: make(map[string]int32), targets: make(map[string]int32)}
+	p := &packer{address: address, types: make(map[string]int32), targets: make(map[string]int32)}
+	p.message.MessageType = &remote.RemoteMessage_MessageBatch{MessageBatch: &p.batch}
+	return p
 }
 
-// pack puts parcels into one batch.
+// pack puts parcels into a batch, which is the packer's until unpack.
 func (p *packer) pack(parcels []parcel) *remote.RemoteMessage {
-	clear(p.types)
-	clear(p.targets)
-	b := &remote.MessageBatch{Envelopes: make([]*remote.MessageEnvelope, 0, len(parcels))}
+	b := &p.batch
 	for _, one := range parcels {
 		typ, ok := p.types[one.kind]
 		if !ok {
@@ -70,9 +75,29 @@ func (p *packer) pack(parcels []parcel) *remote.RemoteMessage {
 		if !ok {
 			target = int32(len(b.Targets))
 			p.targets[one.target] = target
-			b.Targets = append(b.Targets, actor.NewPID(p.address, one.target))
+			if len(p.pids) == len(b.Targets) {
+				p.pids = append(p.pids, actor.NewPID(p.address, ""))
+			}
+			pid := p.pids[target]
+			pid.Id = one.target
+			b.Targets = append(b.Targets, pid)
 		}
-		b.Envelopes = append(b.Envelopes, &remote.MessageEnvelope{TypeId: typ, Target: target, MessageData: one.data})
+		if len(p.envelopes) == len(b.Envelopes) {
+			p.envelopes = append(p.envelopes, &remote.MessageEnvelope{})
+		}
+		e := p.envelopes[len(b.Envelopes)]
+		e.TypeId, e.Target, e.MessageData = typ, target, one.data
+		b.Envelopes = append(b.Envelopes, e)
 	}
-	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: b}}
+	return &p.message
+}
+
+// unpack lets go of what was in the batch: it is sent.
+func (p *packer) unpack() {
+	for _, e := range p.batch.Envelopes {
+		e.MessageData = nil
+	}
+	clear(p.types)
+	clear(p.targets)
+	p.batch.TypeNames, p.batch.Targets, p.batch.Envelopes = p.batch.TypeNames[:0], p.batch.Targets[:0], p.batch.Envelopes[:0]
 }

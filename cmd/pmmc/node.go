@@ -18,6 +18,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/kv"
 	"github.com/pmmc-go/pmmc/cluster/trace"
 	"github.com/pmmc-go/pmmc/config"
 )
@@ -91,8 +92,25 @@ func checkLevel(level string) error {
 // lives, unless GOGC says it. Little lives on a node's heap: Pebble's memory is not there.
 const gcPercent = 200
 
-// runNode runs one node until ctx ends, or the node does.
+// rebuilds is how often a process begins anew with an empty state, at the most: a disk that
+// damages it again and again is of no use.
+const rebuilds = 3
+
+// runNode runs one node until ctx ends, or the node does. One that ends because its state
+// is damaged is started again: it puts that aside, and fetches what the others have.
 func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
+	for begins := 0; ; begins++ {
+		err := runOnce(ctx, cfg, observe, again, out, logs)
+		var damage *kv.DamagedError
+		if !errors.As(err, &damage) || !hasOthers(cfg) || begins == rebuilds || ctx.Err() != nil {
+			return err
+		}
+		newLogger(cfg, logs).Warn("starting again, to fetch the state from the other members", "because", damage)
+	}
+}
+
+// runOnce runs a node until ctx ends, or the node does.
+func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
 	log := newLogger(cfg, logs)
 	secure, err := loadTLS(cfg, log)
 	if err != nil {
@@ -112,7 +130,7 @@ func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 	announcing.Go(func() { keepAlive(announced, func() { s.node.Status() }, log) })
 	failed := make(chan error, 1)
 	announcing.Go(func() {
-		if s.joins() {
+		if s.servesLater() {
 			if err := s.join(announced, logs); err != nil {
 				failed <- err
 				return

@@ -37,7 +37,7 @@ func newRecover() *cobra.Command {
 				return err
 			}
 			log := newLogger(cfg, c.ErrOrStderr())
-			open := func(dir string) (cluster.StateMachine, error) { return openStore(dir, log) }
+			open := func(dir string) (cluster.StateMachine, error) { return openStore(dir, false, log) }
 			err = cluster.Recover(clusterOptions(cfg, log), open, func(r cluster.Remains) error {
 				printRemains(c.OutOrStdout(), cfg, r)
 				if yes {

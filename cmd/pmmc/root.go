@@ -24,7 +24,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run nodes:"}, &cobra.Group{ID: "ask", Title: "Talk to them:"})
 	root.AddCommand(
-		newNode(), newDev(), newConfig(), newCert(), newAudit(), newSim(), newRecover(),
+		newNode(), newDev(), newConfig(), newCert(), newAudit(), newSim(), newRecover(), newCheck(),
 		newMember(), newStatus(), newTop(), newGet(), newPut(), newDel(), newTxn(), newSnapshot(), newBench(),
 		newPaper(), newVersion(),
 	)

@@ -26,7 +26,8 @@ type server struct {
 
 	mu      sync.Mutex // a reload may come while the member joins
 	config  *config.Config
-	gateway *gateway.Gateway // nil while the member joins
+	store   *kv.Store
+	gateway *gateway.Gateway // nil while the member joins, or its state is fetched anew
 }
 
 // newLogger logs to w as the configuration wants it.
@@ -48,13 +49,13 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if err := cluster.Claim(c.Node.DataDir, log); err != nil {
 		return nil, advise(err)
 	}
-	store, err := openStore(cluster.StateDir(c.Node.DataDir), log)
+	store, err := openStore(cluster.StateDir(c.Node.DataDir), hasOthers(c), log)
 	if err != nil {
 		return nil, advise(err)
 	}
 	o := clusterOptions(c, log)
 	o.Machine, o.TLS, o.Observe = store, secure.peer, observe
-	s := &server{config: c}
+	s := &server{config: c, store: store}
 	if s.node, err = cluster.Start(o); err != nil {
 		return nil, advise(err) // it has closed the store
 	}
@@ -67,8 +68,8 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 		log.Info("listening", "client", c.Listen.Client, "http", c.Listen.HTTP, "peer", c.Listen.Peer)
 		return nil
 	}
-	if s.joins() {
-		return s, nil // clients would wait for long
+	if s.servesLater() {
+		return s, nil // clients would wait for long, or read what is not there yet
 	}
 	if err := s.serve(); err != nil {
 		return nil, errors.Join(err, s.stop())
@@ -79,11 +80,19 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 // joins tells whether the node's member is not in the cluster yet, as far as it knows.
 func (s *server) joins() bool { return s.node.Configuration().Epoch == 0 }
 
-// openStore opens a member's key-value store. What this process writes from here on is
-// nobody else's to read, wherever it is.
-func openStore(dir string, log hclog.Logger) (*kv.Store, error) {
+// servesLater tells whether clients have to wait until the node has caught up: its member
+// is not in the cluster yet, or its state was damaged and is fetched anew.
+func (s *server) servesLater() bool { return s.joins() || s.store.IsRebuilt() }
+
+// hasOthers tells whether other members may have what this one's state is made of.
+func hasOthers(c *config.Config) bool { return len(c.Members) > 1 || len(c.Join) > 0 }
+
+// openStore opens a member's key-value store; one that is damaged is begun anew where
+// others have what it held. What this process writes from here on is nobody else's to
+// read, wherever it is.
+func openStore(dir string, rebuild bool, log hclog.Logger) (*kv.Store, error) {
 	syscall.Umask(0o077)
-	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv")})
+	return kv.Open(kv.Options{Dir: dir, Logger: log.Named("kv"), Rebuild: rebuild})
 }
 
 // checkFree tries addresses before anything is opened, so that a port that is taken
@@ -149,7 +158,7 @@ func (s *server) waitReady(ctx context.Context) error {
 // it may have been added before it was started.
 const joinPatience = time.Second
 
-// join serves clients once the member has been added to the cluster and has caught up.
+// join serves clients once the member is in the cluster and has caught up.
 func (s *server) join(ctx context.Context, err io.Writer) error {
 	s.waitAdded(ctx, err)
 	if s.waitReady(ctx) != nil {

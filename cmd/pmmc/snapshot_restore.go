@@ -53,7 +53,7 @@ func restoreSnapshot(c *cobra.Command, file, path string) error {
 	}
 	defer f.Close()
 	log := newLogger(cfg, c.ErrOrStderr())
-	open := func(dir string) (cluster.StateMachine, error) { return openStore(dir, log) }
+	open := func(dir string) (cluster.StateMachine, error) { return openStore(dir, false, log) }
 	if err := cluster.Restore(clusterOptions(cfg, log), open, f, s.hash); err != nil {
 		return advise(err)
 	}

@@ -125,12 +125,12 @@ type View struct {
 // OfficeChange is a change of where a node's leader stands, or of whom it takes to be in
 // office.
 type OfficeChange struct {
-	At       time.Time `json:"at"` // by its clock
-	Epoch    uint64    `json:"epoch"`
-	Standing string    `json:"standing"`
-	Ballot   string    `json:"ballot"`
-	Office   string    `json:"office"`
-	Why      string    `json:"why"`
+	Age      float64 `json:"age_seconds"`
+	Epoch    uint64  `json:"epoch"`
+	Standing string  `json:"standing"`
+	Ballot   string  `json:"ballot"`
+	Office   string  `json:"office"`
+	Why      string  `json:"why"`
 }
 
 // Rates are what a node did within the last seconds.
@@ -226,22 +226,12 @@ func show(r *admin.StatusResponse) *View {
 		v.Rates = Rates{a.Seconds, a.Decrees, a.Commands, a.Reads, a.Syncs, a.SyncMean, a.SyncP99, a.ApplyMean}
 	}
 	for _, c := range r.Changes {
-		v.Changes = append(v.Changes, OfficeChange{time.UnixMilli(c.At).UTC(), c.Epoch, c.Standing, ballot(c.InOffice), holder(r.Configuration, c.InOffice), c.Why})
+		v.Changes = append(v.Changes, OfficeChange{c.Age, c.Epoch, c.Standing, ballot(c.Ballot), c.InOffice, c.Why})
 	}
 	for _, p := range r.Peers {
-		v.Peers = append(v.Peers, Peer{p.Member, p.Connected, p.Age, time.Duration(p.RoundTrip).Seconds()})
+		v.Peers = append(v.Peers, Peer{p.Name, p.Connected, p.Age, p.RoundTrip})
 	}
 	return v
-}
-
-// holder is the member whose ballot it is.
-func holder(c *messages.Configuration, b *messages.Ballot) string {
-	for _, m := range c.GetMembers() {
-		if m.Id == b.GetLeader() {
-			return m.Name
-		}
-	}
-	return ""
 }
 
 // ballot shows a ballot as round.member.

@@ -18,7 +18,7 @@ func clusterOptions(c *config.Config, log hclog.Logger) cluster.Options {
 	o := cluster.Options{
 		Cluster: c.Cluster, Member: c.Node.Name, Join: c.Join, Address: c.Self().Peer, Client: c.Self().Client,
 		Listen: c.Listen.Peer, DataDir: c.Node.DataDir,
-		Protocol: protocolOptions(c), DiskReserve: c.Limits.DiskReserve, Logger: log,
+		Protocol: protocolOptions(c), DiskReserve: c.Limits.DiskReserve, CheckEvery: c.Limits.CheckEvery, Logger: log,
 	}
 	o.Protocol.InFlight += gateway.OwnCalls
 	if len(c.Join) > 0 {

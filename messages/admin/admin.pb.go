@@ -70,51 +70,50 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 // member does not have, or that is too busy to show itself, is zero.
 type StatusResponse struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
-	Cluster       string                  `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`                                      // its name
-	Member        string                  `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`                                        // the node's
-	Id            uint32                  `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`                                               // the member's, which orders ballots
-	Roles         []string                `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`                                          // of replica, leader and acceptor
-	Ready         bool                    `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`                                         // it takes part, and knows who is in office
-	InOffice      string                  `protobuf:"bytes,6,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"`                    // the member whose leader is in office, as far as known here
-	Process       int64                   `protobuf:"varint,7,opt,name=process,proto3" json:"process,omitempty"`                                     // the number that the operating system gave it
-	Version       string                  `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`                                      // of the program
-	Configuration *messages.Configuration `protobuf:"bytes,9,opt,name=configuration,proto3" json:"configuration,omitempty"`                          // the latest that it knows of
-	Ballot        *messages.Ballot        `protobuf:"bytes,16,opt,name=ballot,proto3" json:"ballot,omitempty"`                                       // ballot_num of its leader
-	Standing      string                  `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"`                                   // of its leader: passive, canvassing, scouting or active
-	Promised      *messages.Ballot        `protobuf:"bytes,18,opt,name=promised,proto3" json:"promised,omitempty"`                                   // ballot_num of its acceptor
-	SlotIn        uint64                  `protobuf:"varint,24,opt,name=slot_in,json=slotIn,proto3" json:"slot_in,omitempty"`                        // its replica proposes here next
-	SlotOut       uint64                  `protobuf:"varint,25,opt,name=slot_out,json=slotOut,proto3" json:"slot_out,omitempty"`                     // its replica executes this next
-	Durable       uint64                  `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`                                    // the state that its replica has on disk is that of the slots below
-	Waiting       uint64                  `protobuf:"varint,27,opt,name=waiting,proto3" json:"waiting,omitempty"`                                    // commands that have no slot yet
-	InFlight      uint64                  `protobuf:"varint,28,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`                  // requests of clients that wait for their answers
-	Restoring     bool                    `protobuf:"varint,29,opt,name=restoring,proto3" json:"restoring,omitempty"`                                // its replica is being sent a snapshot
-	Accepted      uint64                  `protobuf:"varint,32,opt,name=accepted,proto3" json:"accepted,omitempty"`                                  // pvalues that its acceptor holds
-	Forgotten     uint64                  `protobuf:"varint,33,opt,name=forgotten,proto3" json:"forgotten,omitempty"`                                // its acceptor forgot the slots below
-	JournalBytes  int64                   `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`      // on disk, preallocated space included
-	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"`   // on disk
-	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                  // of actors that crashed, since the process began
-	DiskWaits     int64                   `protobuf:"varint,100,opt,name=disk_waits,json=diskWaits,proto3" json:"disk_waits,omitempty"`              // in milliseconds: for how long the oldest write has been waiting for the disk
-	DiskFree      int64                   `protobuf:"varint,101,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`                 // in bytes; -1 if not known
-	DiskShort     bool                    `protobuf:"varint,102,opt,name=disk_short,json=diskShort,proto3" json:"disk_short,omitempty"`              // that is less than it should be
-	Alive         []string                `protobuf:"bytes,64,rep,name=alive,proto3" json:"alive,omitempty"`                                         // paths of the roles that run, scouts and commanders among them
-	Recent        []*DecreeSeen           `protobuf:"bytes,65,rep,name=recent,proto3" json:"recent,omitempty"`                                       // the latest that its replica executed, oldest first
-	Commands      uint64                  `protobuf:"varint,66,opt,name=commands,proto3" json:"commands,omitempty"`                                  // that its replica executed, since the process began
-	Seen          int64                   `protobuf:"varint,67,opt,name=seen,proto3" json:"seen,omitempty"`                                          // in nanoseconds since the process began: when all this was so
-	Latency       *Times                  `protobuf:"bytes,68,opt,name=latency,proto3" json:"latency,omitempty"`                                     // of clients' requests for keys, from arrival to answer
-	Sync          *Times                  `protobuf:"bytes,69,opt,name=sync,proto3" json:"sync,omitempty"`                                           // of the journal's writes, each with its fsync
-	Http          string                  `protobuf:"bytes,70,opt,name=http,proto3" json:"http,omitempty"`                                           // where it serves its page, as host:port, or empty …
-	Secure        bool                    `protobuf:"varint,71,opt,name=secure,proto3" json:"secure,omitempty"`                                      // … over TLS
-	Changes       []*OfficeChange         `protobuf:"bytes,72,rep,name=changes,proto3" json:"changes,omitempty"`                                     // the last ones that it saw, oldest first
-	InOfficeSince int64                   `protobuf:"varint,73,opt,name=in_office_since,json=inOfficeSince,proto3" json:"in_office_since,omitempty"` // in milliseconds since 1970, by its clock; 0 if nobody ever was
-	Behind        uint64                  `protobuf:"varint,74,opt,name=behind,proto3" json:"behind,omitempty"`                                      // slots that another replica executed and its own has not, as far as it knows
-	Peers         []*PeerSeen             `protobuf:"bytes,75,rep,name=peers,proto3" json:"peers,omitempty"`                                         // the other members
-	Up            float64                 `protobuf:"fixed64,76,opt,name=up,proto3" json:"up,omitempty"`                                             // seconds since the node began
-	OfficeAge     float64                 `protobuf:"fixed64,77,opt,name=office_age,json=officeAge,proto3" json:"office_age,omitempty"`              // seconds since who is in office came into it, or since nobody is; 0 if nobody ever was
-	Elected       uint64                  `protobuf:"varint,78,opt,name=elected,proto3" json:"elected,omitempty"`                                    // how often somebody came into office, since the node began
-	Scouts        uint64                  `protobuf:"varint,79,opt,name=scouts,proto3" json:"scouts,omitempty"`                                      // in flight
-	Commanders    uint64                  `protobuf:"varint,80,opt,name=commanders,proto3" json:"commanders,omitempty"`
-	Rates         *Rates                  `protobuf:"bytes,81,opt,name=rates,proto3" json:"rates,omitempty"`
-	Warnings      []string                `protobuf:"bytes,82,rep,name=warnings,proto3" json:"warnings,omitempty"` // what is not as it should be, in words
+	Cluster       string                  `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`                                    // its name
+	Member        string                  `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`                                      // the node's
+	Id            uint32                  `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`                                             // the member's, which orders ballots
+	Roles         []string                `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`                                        // of replica, leader and acceptor
+	Ready         bool                    `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`                                       // it takes part, and knows who is in office
+	InOffice      string                  `protobuf:"bytes,6,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"`                  // the member whose leader is in office, as far as known here
+	Process       int64                   `protobuf:"varint,7,opt,name=process,proto3" json:"process,omitempty"`                                   // the number that the operating system gave it
+	Version       string                  `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`                                    // of the program
+	Configuration *messages.Configuration `protobuf:"bytes,9,opt,name=configuration,proto3" json:"configuration,omitempty"`                        // the latest that it knows of
+	Ballot        *messages.Ballot        `protobuf:"bytes,16,opt,name=ballot,proto3" json:"ballot,omitempty"`                                     // ballot_num of its leader
+	Standing      string                  `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"`                                 // of its leader: passive, canvassing, scouting or active
+	Promised      *messages.Ballot        `protobuf:"bytes,18,opt,name=promised,proto3" json:"promised,omitempty"`                                 // ballot_num of its acceptor
+	SlotIn        uint64                  `protobuf:"varint,24,opt,name=slot_in,json=slotIn,proto3" json:"slot_in,omitempty"`                      // its replica proposes here next
+	SlotOut       uint64                  `protobuf:"varint,25,opt,name=slot_out,json=slotOut,proto3" json:"slot_out,omitempty"`                   // its replica executes this next
+	Durable       uint64                  `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`                                  // the state that its replica has on disk is that of the slots below
+	Waiting       uint64                  `protobuf:"varint,27,opt,name=waiting,proto3" json:"waiting,omitempty"`                                  // commands that have no slot yet
+	InFlight      uint64                  `protobuf:"varint,28,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`                // requests of clients that wait for their answers
+	Restoring     bool                    `protobuf:"varint,29,opt,name=restoring,proto3" json:"restoring,omitempty"`                              // its replica is being sent a snapshot
+	Accepted      uint64                  `protobuf:"varint,32,opt,name=accepted,proto3" json:"accepted,omitempty"`                                // pvalues that its acceptor holds
+	Forgotten     uint64                  `protobuf:"varint,33,opt,name=forgotten,proto3" json:"forgotten,omitempty"`                              // its acceptor forgot the slots below
+	JournalBytes  int64                   `protobuf:"varint,34,opt,name=journal_bytes,json=journalBytes,proto3" json:"journal_bytes,omitempty"`    // on disk, preallocated space included
+	DatabaseBytes int64                   `protobuf:"varint,35,opt,name=database_bytes,json=databaseBytes,proto3" json:"database_bytes,omitempty"` // on disk
+	Restarts      uint64                  `protobuf:"varint,36,opt,name=restarts,proto3" json:"restarts,omitempty"`                                // of actors that crashed, since the process began
+	DiskWaits     int64                   `protobuf:"varint,100,opt,name=disk_waits,json=diskWaits,proto3" json:"disk_waits,omitempty"`            // in milliseconds: for how long the oldest write has been waiting for the disk
+	DiskFree      int64                   `protobuf:"varint,101,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`               // in bytes; -1 if not known
+	DiskShort     bool                    `protobuf:"varint,102,opt,name=disk_short,json=diskShort,proto3" json:"disk_short,omitempty"`            // that is less than it should be
+	Up            float64                 `protobuf:"fixed64,40,opt,name=up,proto3" json:"up,omitempty"`                                           // seconds since the node began
+	OfficeAge     float64                 `protobuf:"fixed64,41,opt,name=office_age,json=officeAge,proto3" json:"office_age,omitempty"`            // seconds since who is in office came into it, or since nobody is; 0 if nobody ever was
+	Elected       uint64                  `protobuf:"varint,42,opt,name=elected,proto3" json:"elected,omitempty"`                                  // how often somebody came into office, since the node began
+	Changes       []*OfficeChange         `protobuf:"bytes,43,rep,name=changes,proto3" json:"changes,omitempty"`                                   // the last ones, oldest first
+	Scouts        uint64                  `protobuf:"varint,44,opt,name=scouts,proto3" json:"scouts,omitempty"`                                    // in flight
+	Commanders    uint64                  `protobuf:"varint,45,opt,name=commanders,proto3" json:"commanders,omitempty"`
+	Rates         *Rates                  `protobuf:"bytes,46,opt,name=rates,proto3" json:"rates,omitempty"`
+	Peers         []*Peer                 `protobuf:"bytes,47,rep,name=peers,proto3" json:"peers,omitempty"`
+	Warnings      []string                `protobuf:"bytes,48,rep,name=warnings,proto3" json:"warnings,omitempty"`  // what is not as it should be, in words
+	Alive         []string                `protobuf:"bytes,64,rep,name=alive,proto3" json:"alive,omitempty"`        // paths of the roles that run, scouts and commanders among them
+	Recent        []*DecreeSeen           `protobuf:"bytes,65,rep,name=recent,proto3" json:"recent,omitempty"`      // the latest that its replica executed, oldest first
+	Commands      uint64                  `protobuf:"varint,66,opt,name=commands,proto3" json:"commands,omitempty"` // that its replica executed, since the process began
+	Seen          int64                   `protobuf:"varint,67,opt,name=seen,proto3" json:"seen,omitempty"`         // in nanoseconds since the process began: when all this was so
+	Latency       *Times                  `protobuf:"bytes,68,opt,name=latency,proto3" json:"latency,omitempty"`    // of clients' requests for keys, from arrival to answer
+	Sync          *Times                  `protobuf:"bytes,69,opt,name=sync,proto3" json:"sync,omitempty"`          // of the journal's writes, each with its fsync
+	Http          string                  `protobuf:"bytes,70,opt,name=http,proto3" json:"http,omitempty"`          // where it serves its page, as host:port, or empty …
+	Secure        bool                    `protobuf:"varint,71,opt,name=secure,proto3" json:"secure,omitempty"`     // … over TLS
+	Behind        uint64                  `protobuf:"varint,72,opt,name=behind,proto3" json:"behind,omitempty"`     // slots that another replica executed and its own has not, as far as it knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +330,69 @@ func (x *StatusResponse) GetDiskShort() bool {
 	return false
 }
 
+func (x *StatusResponse) GetUp() float64 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetOfficeAge() float64 {
+	if x != nil {
+		return x.OfficeAge
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetElected() uint64 {
+	if x != nil {
+		return x.Elected
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetChanges() []*OfficeChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetScouts() uint64 {
+	if x != nil {
+		return x.Scouts
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetCommanders() uint64 {
+	if x != nil {
+		return x.Commanders
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetRates() *Rates {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 func (x *StatusResponse) GetAlive() []string {
 	if x != nil {
 		return x.Alive
@@ -387,20 +449,6 @@ func (x *StatusResponse) GetSecure() bool {
 	return false
 }
 
-func (x *StatusResponse) GetChanges() []*OfficeChange {
-	if x != nil {
-		return x.Changes
-	}
-	return nil
-}
-
-func (x *StatusResponse) GetInOfficeSince() int64 {
-	if x != nil {
-		return x.InOfficeSince
-	}
-	return 0
-}
-
 func (x *StatusResponse) GetBehind() uint64 {
 	if x != nil {
 		return x.Behind
@@ -408,87 +456,33 @@ func (x *StatusResponse) GetBehind() uint64 {
 	return 0
 }
 
-func (x *StatusResponse) GetPeers() []*PeerSeen {
-	if x != nil {
-		return x.Peers
-	}
-	return nil
-}
-
-func (x *StatusResponse) GetUp() float64 {
-	if x != nil {
-		return x.Up
-	}
-	return 0
-}
-
-func (x *StatusResponse) GetOfficeAge() float64 {
-	if x != nil {
-		return x.OfficeAge
-	}
-	return 0
-}
-
-func (x *StatusResponse) GetElected() uint64 {
-	if x != nil {
-		return x.Elected
-	}
-	return 0
-}
-
-func (x *StatusResponse) GetScouts() uint64 {
-	if x != nil {
-		return x.Scouts
-	}
-	return 0
-}
-
-func (x *StatusResponse) GetCommanders() uint64 {
-	if x != nil {
-		return x.Commanders
-	}
-	return 0
-}
-
-func (x *StatusResponse) GetRates() *Rates {
-	if x != nil {
-		return x.Rates
-	}
-	return nil
-}
-
-func (x *StatusResponse) GetWarnings() []string {
-	if x != nil {
-		return x.Warnings
-	}
-	return nil
-}
-
-// PeerSeen is what a node sees of the way to another member.
-type PeerSeen struct {
+// DecreeSeen is a decree without what it says: keys and values are not for everybody
+// who may look at a node.
+type DecreeSeen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Connected     bool                   `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
-	RoundTrip     int64                  `protobuf:"varint,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"` // in nanoseconds: the last that was timed; 0 if none was
-	Age           float64                `protobuf:"fixed64,4,opt,name=age,proto3" json:"age,omitempty"`                             // seconds since connected was last changed
+	Slot          uint64                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Ballot        *messages.Ballot       `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // commands, no-op or reconfiguration
+	Commands      uint64                 `protobuf:"varint,4,opt,name=commands,proto3" json:"commands,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"` // of the decree
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *PeerSeen) Reset() {
-	*x = PeerSeen{}
+func (x *DecreeSeen) Reset() {
+	*x = DecreeSeen{}
 	mi := &file_messages_admin_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *PeerSeen) String() string {
+func (x *DecreeSeen) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*PeerSeen) ProtoMessage() {}
+func (*DecreeSeen) ProtoMessage() {}
 
-func (x *PeerSeen) ProtoReflect() protoreflect.Message {
+func (x *DecreeSeen) ProtoReflect() protoreflect.Message {
 	mi := &file_messages_admin_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -500,46 +494,192 @@ func (x *PeerSeen) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use PeerSeen.ProtoReflect.Descriptor instead.
-func (*PeerSeen) Descriptor() ([]byte, []int) {
+// Deprecated: Use DecreeSeen.ProtoReflect.Descriptor instead.
+func (*DecreeSeen) Descriptor() ([]byte, []int) {
 	return file_messages_admin_admin_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *PeerSeen) GetMember() string {
+func (x *DecreeSeen) GetSlot() uint64 {
 	if x != nil {
-		return x.Member
-	}
-	return ""
-}
-
-func (x *PeerSeen) GetConnected() bool {
-	if x != nil {
-		return x.Connected
-	}
-	return false
-}
-
-func (x *PeerSeen) GetRoundTrip() int64 {
-	if x != nil {
-		return x.RoundTrip
+		return x.Slot
 	}
 	return 0
 }
 
-func (x *PeerSeen) GetAge() float64 {
+func (x *DecreeSeen) GetBallot() *messages.Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
+func (x *DecreeSeen) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DecreeSeen) GetCommands() uint64 {
+	if x != nil {
+		return x.Commands
+	}
+	return 0
+}
+
+func (x *DecreeSeen) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// Times are how long something took, how often, since the process began.
+type Times struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bounds        []float64              `protobuf:"fixed64,1,rep,packed,name=bounds,proto3" json:"bounds,omitempty"` // in seconds: the upper ones of the buckets but the last, which has none
+	Counts        []uint64               `protobuf:"varint,2,rep,packed,name=counts,proto3" json:"counts,omitempty"`  // in each bucket
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Times) Reset() {
+	*x = Times{}
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Times) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Times) ProtoMessage() {}
+
+func (x *Times) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Times.ProtoReflect.Descriptor instead.
+func (*Times) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Times) GetBounds() []float64 {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+func (x *Times) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// OfficeChange is a change of where the node's leader stands, or of whom it takes to be
+// in office.
+type OfficeChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Age           float64                `protobuf:"fixed64,1,opt,name=age,proto3" json:"age,omitempty"` // seconds since
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Standing      string                 `protobuf:"bytes,3,opt,name=standing,proto3" json:"standing,omitempty"`                 // of the node's leader, from then on
+	Ballot        *messages.Ballot       `protobuf:"bytes,4,opt,name=ballot,proto3" json:"ballot,omitempty"`                     // of the one in office, from then on
+	InOffice      string                 `protobuf:"bytes,5,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"` // whose that is
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`                           // silence, preempted, no majority, …
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeChange) Reset() {
+	*x = OfficeChange{}
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeChange) ProtoMessage() {}
+
+func (x *OfficeChange) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_admin_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeChange.ProtoReflect.Descriptor instead.
+func (*OfficeChange) Descriptor() ([]byte, []int) {
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OfficeChange) GetAge() float64 {
 	if x != nil {
 		return x.Age
 	}
 	return 0
 }
 
-// Rates are what a node did within the last seconds.
+func (x *OfficeChange) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *OfficeChange) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
+func (x *OfficeChange) GetBallot() *messages.Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
+func (x *OfficeChange) GetInOffice() string {
+	if x != nil {
+		return x.InOffice
+	}
+	return ""
+}
+
+func (x *OfficeChange) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// Rates are what happened within the last seconds.
 type Rates struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seconds       float64                `protobuf:"fixed64,1,opt,name=seconds,proto3" json:"seconds,omitempty"`                      // how many
 	Decrees       float64                `protobuf:"fixed64,2,opt,name=decrees,proto3" json:"decrees,omitempty"`                      // executed a second
 	Commands      float64                `protobuf:"fixed64,3,opt,name=commands,proto3" json:"commands,omitempty"`                    // in them, a second
-	Reads         float64                `protobuf:"fixed64,4,opt,name=reads,proto3" json:"reads,omitempty"`                          // that began there, a second
+	Reads         float64                `protobuf:"fixed64,4,opt,name=reads,proto3" json:"reads,omitempty"`                          // that began here, a second
 	Syncs         float64                `protobuf:"fixed64,5,opt,name=syncs,proto3" json:"syncs,omitempty"`                          // of the journal, a second
 	SyncMean      float64                `protobuf:"fixed64,6,opt,name=sync_mean,json=syncMean,proto3" json:"sync_mean,omitempty"`    // seconds that one took
 	SyncP99       float64                `protobuf:"fixed64,7,opt,name=sync_p99,json=syncP99,proto3" json:"sync_p99,omitempty"`       // seconds that one of a hundred took, rounded up to a power of two of 16 µs
@@ -550,7 +690,7 @@ type Rates struct {
 
 func (x *Rates) Reset() {
 	*x = Rates{}
-	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	mi := &file_messages_admin_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +702,7 @@ func (x *Rates) String() string {
 func (*Rates) ProtoMessage() {}
 
 func (x *Rates) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[3]
+	mi := &file_messages_admin_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +715,7 @@ func (x *Rates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rates.ProtoReflect.Descriptor instead.
 func (*Rates) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{3}
+	return file_messages_admin_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Rates) GetSeconds() float64 {
@@ -634,164 +774,31 @@ func (x *Rates) GetApplyMean() float64 {
 	return 0
 }
 
-// DecreeSeen is a decree without what it says: keys and values are not for everybody
-// who may look at a node.
-type DecreeSeen struct {
+// Peer is another member, as the node sees it.
+type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Slot          uint64                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	Ballot        *messages.Ballot       `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // commands, no-op or reconfiguration
-	Commands      uint64                 `protobuf:"varint,4,opt,name=commands,proto3" json:"commands,omitempty"`
-	Bytes         uint64                 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"` // of the decree
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Connected     bool                   `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
+	Age           float64                `protobuf:"fixed64,3,opt,name=age,proto3" json:"age,omitempty"`                              // seconds since that was last changed
+	RoundTrip     float64                `protobuf:"fixed64,4,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"` // seconds, of the last; 0 if there was none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DecreeSeen) Reset() {
-	*x = DecreeSeen{}
-	mi := &file_messages_admin_admin_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DecreeSeen) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DecreeSeen) ProtoMessage() {}
-
-func (x *DecreeSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DecreeSeen.ProtoReflect.Descriptor instead.
-func (*DecreeSeen) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *DecreeSeen) GetSlot() uint64 {
-	if x != nil {
-		return x.Slot
-	}
-	return 0
-}
-
-func (x *DecreeSeen) GetBallot() *messages.Ballot {
-	if x != nil {
-		return x.Ballot
-	}
-	return nil
-}
-
-func (x *DecreeSeen) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *DecreeSeen) GetCommands() uint64 {
-	if x != nil {
-		return x.Commands
-	}
-	return 0
-}
-
-func (x *DecreeSeen) GetBytes() uint64 {
-	if x != nil {
-		return x.Bytes
-	}
-	return 0
-}
-
-// Times are how long something took, how often, since the process began.
-type Times struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Bounds        []float64              `protobuf:"fixed64,1,rep,packed,name=bounds,proto3" json:"bounds,omitempty"` // in seconds: the upper ones of the buckets but the last, which has none
-	Counts        []uint64               `protobuf:"varint,2,rep,packed,name=counts,proto3" json:"counts,omitempty"`  // in each bucket
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Times) Reset() {
-	*x = Times{}
-	mi := &file_messages_admin_admin_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Times) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Times) ProtoMessage() {}
-
-func (x *Times) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_admin_admin_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Times.ProtoReflect.Descriptor instead.
-func (*Times) Descriptor() ([]byte, []int) {
-	return file_messages_admin_admin_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Times) GetBounds() []float64 {
-	if x != nil {
-		return x.Bounds
-	}
-	return nil
-}
-
-func (x *Times) GetCounts() []uint64 {
-	if x != nil {
-		return x.Counts
-	}
-	return nil
-}
-
-// OfficeChange is a change of where a node's leader stands, or of whom it takes to be in
-// office.
-type OfficeChange struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"` // in milliseconds since 1970, by its clock
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Standing      string                 `protobuf:"bytes,3,opt,name=standing,proto3" json:"standing,omitempty"`                 // of its leader
-	InOffice      *messages.Ballot       `protobuf:"bytes,4,opt,name=in_office,json=inOffice,proto3" json:"in_office,omitempty"` // ⊥ is of nobody
-	Why           string                 `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OfficeChange) Reset() {
-	*x = OfficeChange{}
+func (x *Peer) Reset() {
+	*x = Peer{}
 	mi := &file_messages_admin_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OfficeChange) String() string {
+func (x *Peer) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OfficeChange) ProtoMessage() {}
+func (*Peer) ProtoMessage() {}
 
-func (x *OfficeChange) ProtoReflect() protoreflect.Message {
+func (x *Peer) ProtoReflect() protoreflect.Message {
 	mi := &file_messages_admin_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -803,44 +810,37 @@ func (x *OfficeChange) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OfficeChange.ProtoReflect.Descriptor instead.
-func (*OfficeChange) Descriptor() ([]byte, []int) {
+// Deprecated: Use Peer.ProtoReflect.Descriptor instead.
+func (*Peer) Descriptor() ([]byte, []int) {
 	return file_messages_admin_admin_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *OfficeChange) GetAt() int64 {
+func (x *Peer) GetName() string {
 	if x != nil {
-		return x.At
-	}
-	return 0
-}
-
-func (x *OfficeChange) GetEpoch() uint64 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
-}
-
-func (x *OfficeChange) GetStanding() string {
-	if x != nil {
-		return x.Standing
+		return x.Name
 	}
 	return ""
 }
 
-func (x *OfficeChange) GetInOffice() *messages.Ballot {
+func (x *Peer) GetConnected() bool {
 	if x != nil {
-		return x.InOffice
+		return x.Connected
 	}
-	return nil
+	return false
 }
 
-func (x *OfficeChange) GetWhy() string {
+func (x *Peer) GetAge() float64 {
 	if x != nil {
-		return x.Why
+		return x.Age
 	}
-	return ""
+	return 0
+}
+
+func (x *Peer) GetRoundTrip() float64 {
+	if x != nil {
+		return x.RoundTrip
+	}
+	return 0
 }
 
 var File_messages_admin_admin_proto protoreflect.FileDescriptor
@@ -848,7 +848,7 @@ var File_messages_admin_admin_proto protoreflect.FileDescriptor
 const file_messages_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1amessages/admin/admin.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\"\x0f\n" +
-	"\rStatusRequest\"\xe9\n" +
+	"\rStatusRequest\"\xbd\n" +
 	"\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
@@ -878,7 +878,19 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"disk_waits\x18d \x01(\x03R\tdiskWaits\x12\x1b\n" +
 	"\tdisk_free\x18e \x01(\x03R\bdiskFree\x12\x1d\n" +
 	"\n" +
-	"disk_short\x18f \x01(\bR\tdiskShort\x12\x14\n" +
+	"disk_short\x18f \x01(\bR\tdiskShort\x12\x0e\n" +
+	"\x02up\x18( \x01(\x01R\x02up\x12\x1d\n" +
+	"\n" +
+	"office_age\x18) \x01(\x01R\tofficeAge\x12\x18\n" +
+	"\aelected\x18* \x01(\x04R\aelected\x12/\n" +
+	"\achanges\x18+ \x03(\v2\x15.pmmc.v1.OfficeChangeR\achanges\x12\x16\n" +
+	"\x06scouts\x18, \x01(\x04R\x06scouts\x12\x1e\n" +
+	"\n" +
+	"commanders\x18- \x01(\x04R\n" +
+	"commanders\x12$\n" +
+	"\x05rates\x18. \x01(\v2\x0e.pmmc.v1.RatesR\x05rates\x12#\n" +
+	"\x05peers\x18/ \x03(\v2\r.pmmc.v1.PeerR\x05peers\x12\x1a\n" +
+	"\bwarnings\x180 \x03(\tR\bwarnings\x12\x14\n" +
 	"\x05alive\x18@ \x03(\tR\x05alive\x12+\n" +
 	"\x06recent\x18A \x03(\v2\x13.pmmc.v1.DecreeSeenR\x06recent\x12\x1a\n" +
 	"\bcommands\x18B \x01(\x04R\bcommands\x12\x12\n" +
@@ -886,37 +898,8 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\alatency\x18D \x01(\v2\x0e.pmmc.v1.TimesR\alatency\x12\"\n" +
 	"\x04sync\x18E \x01(\v2\x0e.pmmc.v1.TimesR\x04sync\x12\x12\n" +
 	"\x04http\x18F \x01(\tR\x04http\x12\x16\n" +
-	"\x06secure\x18G \x01(\bR\x06secure\x12/\n" +
-	"\achanges\x18H \x03(\v2\x15.pmmc.v1.OfficeChangeR\achanges\x12&\n" +
-	"\x0fin_office_since\x18I \x01(\x03R\rinOfficeSince\x12\x16\n" +
-	"\x06behind\x18J \x01(\x04R\x06behind\x12'\n" +
-	"\x05peers\x18K \x03(\v2\x11.pmmc.v1.PeerSeenR\x05peers\x12\x0e\n" +
-	"\x02up\x18L \x01(\x01R\x02up\x12\x1d\n" +
-	"\n" +
-	"office_age\x18M \x01(\x01R\tofficeAge\x12\x18\n" +
-	"\aelected\x18N \x01(\x04R\aelected\x12\x16\n" +
-	"\x06scouts\x18O \x01(\x04R\x06scouts\x12\x1e\n" +
-	"\n" +
-	"commanders\x18P \x01(\x04R\n" +
-	"commanders\x12$\n" +
-	"\x05rates\x18Q \x01(\v2\x0e.pmmc.v1.RatesR\x05rates\x12\x1a\n" +
-	"\bwarnings\x18R \x03(\tR\bwarnings\"q\n" +
-	"\bPeerSeen\x12\x16\n" +
-	"\x06member\x18\x01 \x01(\tR\x06member\x12\x1c\n" +
-	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x1d\n" +
-	"\n" +
-	"round_trip\x18\x03 \x01(\x03R\troundTrip\x12\x10\n" +
-	"\x03age\x18\x04 \x01(\x01R\x03age\"\xda\x01\n" +
-	"\x05Rates\x12\x18\n" +
-	"\aseconds\x18\x01 \x01(\x01R\aseconds\x12\x18\n" +
-	"\adecrees\x18\x02 \x01(\x01R\adecrees\x12\x1a\n" +
-	"\bcommands\x18\x03 \x01(\x01R\bcommands\x12\x14\n" +
-	"\x05reads\x18\x04 \x01(\x01R\x05reads\x12\x14\n" +
-	"\x05syncs\x18\x05 \x01(\x01R\x05syncs\x12\x1b\n" +
-	"\tsync_mean\x18\x06 \x01(\x01R\bsyncMean\x12\x19\n" +
-	"\bsync_p99\x18\a \x01(\x01R\asyncP99\x12\x1d\n" +
-	"\n" +
-	"apply_mean\x18\b \x01(\x01R\tapplyMean\"\x8f\x01\n" +
+	"\x06secure\x18G \x01(\bR\x06secure\x12\x16\n" +
+	"\x06behind\x18H \x01(\x04R\x06behind\"\x8f\x01\n" +
 	"\n" +
 	"DecreeSeen\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\x04R\x04slot\x12'\n" +
@@ -926,13 +909,30 @@ const file_messages_admin_admin_proto_rawDesc = "" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"7\n" +
 	"\x05Times\x12\x16\n" +
 	"\x06bounds\x18\x01 \x03(\x01R\x06bounds\x12\x16\n" +
-	"\x06counts\x18\x02 \x03(\x04R\x06counts\"\x90\x01\n" +
-	"\fOfficeChange\x12\x0e\n" +
-	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x14\n" +
+	"\x06counts\x18\x02 \x03(\x04R\x06counts\"\xaa\x01\n" +
+	"\fOfficeChange\x12\x10\n" +
+	"\x03age\x18\x01 \x01(\x01R\x03age\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bstanding\x18\x03 \x01(\tR\bstanding\x12,\n" +
-	"\tin_office\x18\x04 \x01(\v2\x0f.pmmc.v1.BallotR\binOffice\x12\x10\n" +
-	"\x03why\x18\x05 \x01(\tR\x03why2B\n" +
+	"\bstanding\x18\x03 \x01(\tR\bstanding\x12'\n" +
+	"\x06ballot\x18\x04 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x1b\n" +
+	"\tin_office\x18\x05 \x01(\tR\binOffice\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\"\xda\x01\n" +
+	"\x05Rates\x12\x18\n" +
+	"\aseconds\x18\x01 \x01(\x01R\aseconds\x12\x18\n" +
+	"\adecrees\x18\x02 \x01(\x01R\adecrees\x12\x1a\n" +
+	"\bcommands\x18\x03 \x01(\x01R\bcommands\x12\x14\n" +
+	"\x05reads\x18\x04 \x01(\x01R\x05reads\x12\x14\n" +
+	"\x05syncs\x18\x05 \x01(\x01R\x05syncs\x12\x1b\n" +
+	"\tsync_mean\x18\x06 \x01(\x01R\bsyncMean\x12\x19\n" +
+	"\bsync_p99\x18\a \x01(\x01R\asyncP99\x12\x1d\n" +
+	"\n" +
+	"apply_mean\x18\b \x01(\x01R\tapplyMean\"i\n" +
+	"\x04Peer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x10\n" +
+	"\x03age\x18\x03 \x01(\x01R\x03age\x12\x1d\n" +
+	"\n" +
+	"round_trip\x18\x04 \x01(\x01R\troundTrip2B\n" +
 	"\x05Admin\x129\n" +
 	"\x06Status\x12\x16.pmmc.v1.StatusRequest\x1a\x17.pmmc.v1.StatusResponseB(Z&github.com/pmmc-go/pmmc/messages/adminb\x06proto3"
 
@@ -952,11 +952,11 @@ var file_messages_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_messages_admin_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),          // 0: pmmc.v1.StatusRequest
 	(*StatusResponse)(nil),         // 1: pmmc.v1.StatusResponse
-	(*PeerSeen)(nil),               // 2: pmmc.v1.PeerSeen
-	(*Rates)(nil),                  // 3: pmmc.v1.Rates
-	(*DecreeSeen)(nil),             // 4: pmmc.v1.DecreeSeen
-	(*Times)(nil),                  // 5: pmmc.v1.Times
-	(*OfficeChange)(nil),           // 6: pmmc.v1.OfficeChange
+	(*DecreeSeen)(nil),             // 2: pmmc.v1.DecreeSeen
+	(*Times)(nil),                  // 3: pmmc.v1.Times
+	(*OfficeChange)(nil),           // 4: pmmc.v1.OfficeChange
+	(*Rates)(nil),                  // 5: pmmc.v1.Rates
+	(*Peer)(nil),                   // 6: pmmc.v1.Peer
 	(*messages.Configuration)(nil), // 7: pmmc.v1.Configuration
 	(*messages.Ballot)(nil),        // 8: pmmc.v1.Ballot
 }
@@ -964,14 +964,14 @@ var file_messages_admin_admin_proto_depIdxs = []int32{
 	7,  // 0: pmmc.v1.StatusResponse.configuration:type_name -> pmmc.v1.Configuration
 	8,  // 1: pmmc.v1.StatusResponse.ballot:type_name -> pmmc.v1.Ballot
 	8,  // 2: pmmc.v1.StatusResponse.promised:type_name -> pmmc.v1.Ballot
-	4,  // 3: pmmc.v1.StatusResponse.recent:type_name -> pmmc.v1.DecreeSeen
-	5,  // 4: pmmc.v1.StatusResponse.latency:type_name -> pmmc.v1.Times
-	5,  // 5: pmmc.v1.StatusResponse.sync:type_name -> pmmc.v1.Times
-	6,  // 6: pmmc.v1.StatusResponse.changes:type_name -> pmmc.v1.OfficeChange
-	2,  // 7: pmmc.v1.StatusResponse.peers:type_name -> pmmc.v1.PeerSeen
-	3,  // 8: pmmc.v1.StatusResponse.rates:type_name -> pmmc.v1.Rates
+	4,  // 3: pmmc.v1.StatusResponse.changes:type_name -> pmmc.v1.OfficeChange
+	5,  // 4: pmmc.v1.StatusResponse.rates:type_name -> pmmc.v1.Rates
+	6,  // 5: pmmc.v1.StatusResponse.peers:type_name -> pmmc.v1.Peer
+	2,  // 6: pmmc.v1.StatusResponse.recent:type_name -> pmmc.v1.DecreeSeen
+	3,  // 7: pmmc.v1.StatusResponse.latency:type_name -> pmmc.v1.Times
+	3,  // 8: pmmc.v1.StatusResponse.sync:type_name -> pmmc.v1.Times
 	8,  // 9: pmmc.v1.DecreeSeen.ballot:type_name -> pmmc.v1.Ballot
-	8,  // 10: pmmc.v1.OfficeChange.in_office:type_name -> pmmc.v1.Ballot
+	8,  // 10: pmmc.v1.OfficeChange.ballot:type_name -> pmmc.v1.Ballot
 	0,  // 11: pmmc.v1.Admin.Status:input_type -> pmmc.v1.StatusRequest
 	1,  // 12: pmmc.v1.Admin.Status:output_type -> pmmc.v1.StatusResponse
 	12, // [12:13] is the sub-list for method output_type

@@ -257,8 +257,11 @@ type logState struct {
 }
 
 func (s *logState) Configurations() []*messages.Configuration { return s.epochs }
-func (s *logState) SlotOut() uint64                           { return s.out }
-func (s *logState) Sessions() []*messages.SessionRecord       { return s.saved }
+
+// Chain is not kept.
+func (s *logState) Chain() uint64                       { return 0 }
+func (s *logState) SlotOut() uint64                     { return s.out }
+func (s *logState) Sessions() []*messages.SessionRecord { return s.saved }
 func (s *logState) Execute(_ uint64, operations [][]byte) (results [][]byte) {
 	for _, op := range operations {
 		s.staged = append(s.staged, string(op))

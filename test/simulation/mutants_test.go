@@ -42,7 +42,8 @@ var mutants = []mutant{
 	{"a leader proposes below what is forgotten (S5)", "leader.go", "l.floor = max(l.floor, m.Forgotten)", "_ = m.Forgotten", 100},
 	{"a leader leaves holes (S9)", "leader.go", "l.propose(slot, noop)\n\t\t}", "continue\n\t\t}", 300},
 	{"a round is not written (S2)", "election.go", "env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})", "_ = env", 0},
-	{"a leader runs without asking (S10)", "election.go", "e.misses.majorityAnswered() && ", "", 0},
+	{"a leader runs without asking (S10)", "election.go", "if e.misses.majorityAnswered() && l.diskProven() {", "if l.diskProven() {", 0},
+	{"a leader runs while its disk hangs (S10)", "election.go", "e.misses.majorityAnswered() && l.diskProven() {", "e.misses.majorityAnswered() {", 0},
 	{"a read is not confirmed (S8)", "confirm.go", "l.office.waiting = append(l.office.waiting, m)", "l.mark(env, m)\n\treturn", 0},
 	{"a round of before serves a read (S8)", "confirm.go", "o.serves, o.waiting = o.waiting, nil", "o.waiting = nil", 0},
 	{"a read does not wait for its slot (S8)", "reads.go", "r.reads.marks[0].slot < r.slotOut {", "r.reads.marks[0].slot < r.slotOut+2 {", 0},
@@ -53,6 +54,7 @@ var mutants = []mutant{
 	{"a configuration governs at once (S3)", "epochs.go", "next.First = slot + last.Window", "next.First = slot + 1", 0},
 	{"proposals go to the last epoch's leaders (S3)", "epochs.go", "for i > 0 && e[i].First > slot {", "for i > 0 && e[i].First > slot && e[i].Epoch > 1000 {", 0},
 	{"a damaged chunk is taken (snapshots)", "snapshots.go", "if m.Gone || m.Slot < r.slotOut {", "if m.Gone {", 0},
+	{"a replica executes another decree (R1)", "replica.go", "for _, c := range decreeOf(v.Decree).Commands {", "if r.ID == 2 && v.Slot == 20 {\n\t\tv = &messages.PValue{Ballot: v.Ballot, Slot: v.Slot}\n\t}\n\tfor _, c := range decreeOf(v.Decree).Commands {", 0},
 	{"a replica says that its state is on disk (S5)", "learned.go", "Durable: r.durable", "Durable: r.slotOut", 0},
 }
 

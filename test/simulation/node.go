@@ -305,5 +305,27 @@ func (n *Node) receive(to actors.Addr, m proto.Message) {
 	if p, ok := n.roles[to]; ok && !p.gone {
 		n.world.Counts[string(m.ProtoReflect().Descriptor().Name())]++
 		p.turn(m)
+		if _, ok := m.(*messages.Learned); ok {
+			n.compare(to)
+		}
+	}
+}
+
+// compare looks at whether a replica found another one that executed other decrees.
+func (n *Node) compare(to actors.Addr) {
+	p, ok := n.roles[to]
+	if !ok {
+		return
+	}
+	r, ok := p.role.(*actors.Replica)
+	if !ok {
+		return
+	}
+	v := r.View()
+	if len(v.Agrees) > 0 {
+		n.world.Counts["agreed"]++
+	}
+	if len(v.Diverged) > 0 {
+		n.world.broken("R1: by their hashes, %s and others executed other decrees: %v", p.self, v.Diverged)
 	}
 }

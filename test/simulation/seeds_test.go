@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // exercised is what must happen in a batch of seeds: otherwise they show nothing.
 var exercised = []string{
 	"acked", "read", "crash", "start", "power cut", "broken links", "panic", "bad sync", "Preempted", "Adopted", "commander",
-	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed", "jump", "hang",
+	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed", "jump", "hang", "agreed",
 }
 
 // TestSeeds runs clusters over a network and disks that fail, then lets faults end:

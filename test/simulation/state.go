@@ -20,6 +20,7 @@ type State struct {
 	Log    []string
 	Saved  map[string]*messages.SessionRecord
 	Epochs []*messages.Configuration
+	chain  uint64
 	staged []string
 	ran    map[string]bool // what is in Log
 }
@@ -34,10 +35,11 @@ type frozen struct {
 	Log    []string
 	Saved  [][]byte
 	Epochs [][]byte
+	Chain  uint64
 }
 
 func (s *State) save() []byte {
-	f := frozen{Out: s.Out, Log: s.Log}
+	f := frozen{Out: s.Out, Log: s.Log, Chain: s.chain}
 	for _, k := range slices.Sorted(maps.Keys(s.Saved)) {
 		b, err := proto.Marshal(s.Saved[k])
 		if err != nil {
@@ -67,7 +69,7 @@ func (s *State) load(b []byte) {
 	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&f); err != nil {
 		panic(err)
 	}
-	s.Out, s.Log = f.Out, f.Log
+	s.Out, s.Log, s.chain = f.Out, f.Log, f.Chain
 	clear(s.Saved)
 	clear(s.ran)
 	s.Epochs = nil
@@ -97,6 +99,9 @@ func (s *State) SlotOut() uint64 { return s.Out }
 
 // Configurations lists what was committed.
 func (s *State) Configurations() []*messages.Configuration { return s.Epochs }
+
+// Chain is what was committed.
+func (s *State) Chain() uint64 { return s.chain }
 
 // Sessions lists the saved records.
 func (s *State) Sessions() []*messages.SessionRecord {
@@ -136,6 +141,7 @@ func (s *State) Commit(slot uint64, c actors.Changes) {
 	if c.Configurations != nil {
 		s.Epochs = c.Configurations
 	}
+	s.chain = orElse(c.Chain, s.chain)
 	s.Out = slot + 1
 }
 

@@ -30,12 +30,25 @@ func logLine(n ast.Node) (logged, bool) {
 	case *ast.SelectorExpr:
 		receiver = x.Sel.Name
 	}
-	text, ok := call.Args[0].(*ast.BasicLit)
+	message, ok := constant(call.Args[0])
 	if name := strings.ToLower(receiver); !ok || level == "" || name != "log" && name != "logger" && name != "to" {
 		return logged{}, false
 	}
-	message, err := strconv.Unquote(text.Value)
-	return logged{level, message}, err == nil
+	return logged{level, message}, true
+}
+
+// constant is the text that an expression is, if that is written out.
+func constant(e ast.Expr) (string, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		return text, err == nil
+	case *ast.BinaryExpr:
+		x, okX := constant(e.X)
+		y, okY := constant(e.Y)
+		return x + y, okX && okY
+	}
+	return "", false
 }
 
 // TestLogIsDocumented holds docs/operations.md's table of what the log says equal to what

@@ -38,6 +38,7 @@ func (b *blank) Sessions() []*messages.SessionRecord       { return nil }
 func (b *blank) Execute(_ uint64, ops [][]byte) [][]byte   { return ops }
 func (b *blank) Commit(slot uint64, _ actors.Changes)      { b.out = slot + 1 }
 func (b *blank) Configurations() []*messages.Configuration { return nil }
+func (b *blank) Chain() uint64                             { return 0 }
 func (b *blank) Snapshot() actors.SnapshotReader           { return b }
 func (b *blank) Restore() actors.SnapshotWriter            { return b }
 func (b *blank) Next(int) ([]byte, bool, error)            { return []byte("state"), true, nil }

@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/pmmc-go/pmmc/cluster/journal"
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// Checked is what CheckDataDir found of one part of a data directory.
+type Checked struct {
+	Path string
+	Says string // what it is
+	Err  error  // what is wrong with it; nil if all bytes are what was written
+}
+
+// CheckDataDir reads all files of a data directory that is not in use, and compares their
+// checksums. State looks at the folder of the state machine.
+func CheckDataDir(dir string, state func(dir string) error) []Checked {
+	identity := Checked{Path: filepath.Join(dir, identityFile)}
+	b, err := os.ReadFile(identity.Path)
+	id := &messages.Identity{}
+	if err == nil {
+		b, err = checkSummed(b)
+	}
+	if err == nil {
+		err = protojson.Unmarshal(b, id)
+	}
+	if err != nil {
+		identity.Err = &IdentityError{Dir: dir, Why: identityFile + " cannot be read: " + err.Error()}
+	}
+	identity.Says = "of member " + id.Name + " of cluster " + id.Cluster
+	all := []Checked{identity}
+	for _, part := range []struct {
+		path, says string
+		check      func(string) error
+	}{
+		{filepath.Join(dir, journalDir), "what was promised and accepted", journal.CheckDir},
+		{StateDir(dir), "the state machine", state},
+	} {
+		c := Checked{Path: part.path, Says: part.says}
+		if _, c.Err = os.Stat(part.path); c.Err == nil {
+			c.Err = part.check(part.path)
+		}
+		all = append(all, c)
+	}
+	return all
+}
