@@ -230,13 +230,12 @@ func CheckDir(dir string) error {
 	if err != nil {
 		return asDamage(fmt.Errorf("kv: open %s: %w", path, err), path)
 	}
-	p, err := readPosition(db)
-	err = asDamage(err, path)
+	err = checkTables(context.Background(), disk, path, db, func(uint64) time.Duration { return 0 })
 	if err == nil {
-		err = checkFlushed(disk, dir, p.executed)
-	}
-	if err == nil {
-		err = checkTables(context.Background(), disk, path, db, func(uint64) time.Duration { return 0 })
+		var p position
+		if p, err = readPosition(db); err == nil {
+			err = checkFlushed(disk, dir, p.executed)
+		}
 	}
 	return errors.Join(err, db.Close())
 }
