@@ -131,7 +131,7 @@ func (g *stage) dispatchPut() (kind byte, response proto.Message, err error) {
 	if err := CheckPut(&g.request); err != nil {
 		return 0, nil, err
 	}
-	if len(g.alarms) > 0 {
+	if g.alarms.have(pb.AlarmType_NOSPACE) {
 		return 0, nil, rpctypes.ErrGRPCNoSpace
 	}
 	if g.response.Header == nil {

@@ -59,7 +59,7 @@ func auditTampered(t *testing.T, files []string) {
 	}{
 		{"a p2b with another ballot", "S1", `("kind":"sent","self":"\w+/epoch-1/acceptor".*P2b.*"round":)"\d+"`, `$1"77"`},
 		{"a p2a with another decree", "figures", `("kind":"sent","self":"\w+/.*/commander.*P2a.*"decree":)"[^"]+"`, `$1"CgI="`},
-		{"a promise that was not on disk", "S1", `"kind":"durable","self":"\w+/epoch-1/acceptor"`, ""},
+		{"another promise is on disk", "A1", `("kind":"persisted","self":"\w+/epoch-1/acceptor".*"round":)"\d+"`, `$1"77"`},
 		{"a message in another's name", "S11", `("kind":"sent","self":"\w+/replica".*"from":)"\w+/replica"`, `$1"delta/replica"`},
 		{"another operation", "S6", `("kind":"executed".*"operations":\[)"\d+"`, `$1"1"`},
 		{"a message on its way", "wire", `("kind":"received","self":"\w+/replica".*Learned.*"executed":)"\d+"`, `$1"999"`},
