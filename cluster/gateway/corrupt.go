@@ -25,12 +25,12 @@ func (g *Gateway) watchDivergence() {
 			return
 		case <-again.C:
 		}
-		s := g.options.Node.Status()
+		s := g.seen.Load()
 		for _, d := range s.Replica.Diverged {
 			if !told[d.With] {
 				g.log.Error("replicas differ: they executed different decrees, so one of them is wrong. Nothing is read or written until that is found out",
 					"here", s.Member, "other", d.With.Member(), "first slot", d.First, "below slot", d.Below, "agrees with", s.Replica.Agrees)
-				told[d.With] = g.raiseCorrupt(suspects(s, d)) == nil
+				told[d.With] = g.raiseCorrupt(suspects(*s, d)) == nil
 			}
 		}
 	}

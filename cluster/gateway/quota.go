@@ -71,7 +71,7 @@ func newQuota(g *Gateway) *quota {
 			_, ours := g.expires()
 			return uint64(self.ID), all, ours
 		},
-		scarce: func() bool { return g.options.Node.Status().Disk.Scarce },
+		scarce: func() bool { return g.seen.Load().Disk.Scarce },
 		propose: func(ctx context.Context, r *pb.AlarmRequest) error {
 			_, err := proposeOwn[*pb.AlarmResponse](ctx, g, &pb.InternalRaftRequest{Alarm: r})
 			return err

@@ -30,13 +30,12 @@ func keepAlive(ctx context.Context, look func(), log hclog.Logger) {
 	}
 	again := time.NewTicker(max(limit/3, time.Millisecond))
 	defer again.Stop()
-	for {
+	for ctx.Err() == nil { // a look may take longer than the pause, and both be ready
 		look()
 		notify(log, daemon.SdNotifyWatchdog)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return
 		}
 	}
 }
