@@ -54,7 +54,7 @@ var mutants = []mutant{
 	{"a configuration governs at once (S3)", "epochs.go", "next.First = slot + last.Window", "next.First = slot + 1", 0},
 	{"proposals go to the last epoch's leaders (S3)", "epochs.go", "for i > 0 && e[i].First > slot {", "for i > 0 && e[i].First > slot && e[i].Epoch > 1000 {", 0},
 	{"a damaged chunk is taken (snapshots)", "snapshots.go", "if m.Gone || m.Slot < r.slotOut {", "if m.Gone {", 0},
-	{"a replica executes another decree (R1)", "replica.go", "for _, c := range decreeOf(v.Decree).Commands {", "if r.ID == 2 && v.Slot == 20 {\n\t\tv = &messages.PValue{Ballot: v.Ballot, Slot: v.Slot}\n\t}\n\tfor _, c := range decreeOf(v.Decree).Commands {", 0},
+	{"a replica executes another decree (R1)", "replica.go", "decree := decreeOf(v.Decree)", "if r.ID == 2 && v.Slot == 20 {\n\t\tv = &messages.PValue{Ballot: v.Ballot, Slot: v.Slot}\n\t}\n\tdecree := decreeOf(v.Decree)", 0},
 	{"a replica says that its state is on disk (S5)", "learned.go", "Durable: r.durable", "Durable: r.slotOut", 0},
 }
 
