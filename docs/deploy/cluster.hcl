@@ -20,6 +20,7 @@ member "gamma" {
 }
 
 # The member's address and, for `pmmc` and etcdctl on the machine itself, loopback.
+# In a container with a network of its own add peer = ":7001".
 listen {
   client = ":2379"
   http   = ":2380"
