@@ -106,7 +106,8 @@ iproute:
 
 .PHONY: robustness
 robustness: iproute ## Run etcd's robustness tests, every profile with every fault; QUICK=1: one with one
-	set -o pipefail; cd test/etcd && go test -count 1 -timeout 60m -v $(if $(QUICK),-run TestRobustness,-whole) ./... | grep -E '^ *---|operations|lies|^ok|FAIL'
+	@mkdir -p .bin
+	set -o pipefail; cd test/etcd && go test -count 1 -timeout 60m -v $(if $(QUICK),-run TestRobustness,-whole) ./... | tee ../../.bin/robustness.log | grep -E '^ *---|operations|lies|^ok|FAIL'
 
 .PHONY: bench
 bench: ## Measure beside hashicorp/raft, etcd-io/raft and etcd, into docs/benchmarks.md; QUICK=1 is one short pass

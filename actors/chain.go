@@ -110,9 +110,14 @@ func (c *chain) hear(from Addr, slot, value uint64) {
 	}
 	if own, ok := c.marks[slot]; ok {
 		p.compare(slot, value, own)
-	} else if slot > c.last && p.value == 0 {
+	} else if slot > c.last && (p.value == 0 || p.slot <= c.last) {
 		p.slot, p.value = slot, value
 	}
+}
+
+// retain forgets all but these replicas: one that comes again under a name is another one.
+func (c *chain) retain(replicas []Addr) {
+	maps.DeleteFunc(c.peers, func(a Addr, _ *compared) bool { return !slices.Contains(replicas, a) })
 }
 
 func (p *compared) compare(slot, theirs, own uint64) {
@@ -124,13 +129,19 @@ func (p *compared) compare(slot, theirs, own uint64) {
 	}
 }
 
-// view tells with whom this replica agrees and with whom not.
+// view tells with whom this replica agrees and with whom not. Where it differs from any,
+// it agrees with those who executed the same up to there: what was the same before says
+// nothing of who is wrong now.
 func (c *chain) view() (agrees []Addr, diverged []Divergence) {
-	for _, a := range slices.Sorted(maps.Keys(c.peers)) {
-		switch p := c.peers[a]; {
-		case p.differs != 0:
+	all, upTo := slices.Sorted(maps.Keys(c.peers)), uint64(1)
+	for _, a := range all {
+		if p := c.peers[a]; p.differs != 0 {
 			diverged = append(diverged, Divergence{With: a, First: p.agreed, Below: p.differs})
-		case p.agreed != 0:
+			upTo = max(upTo, p.differs)
+		}
+	}
+	for _, a := range all {
+		if p := c.peers[a]; p.differs == 0 && p.agreed >= upTo {
 			agrees = append(agrees, a)
 		}
 	}

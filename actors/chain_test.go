@@ -86,3 +86,27 @@ func BenchmarkChain(b *testing.B) {
 		})
 	}
 }
+
+// Who agreed before there was a difference is on nobody's side yet, and a replica that is
+// no member any more on none at all.
+func TestAgreementIsUpToTheDifference(t *testing.T) {
+	c := newChain()
+	c.resume(0, 1)
+	for slot := uint64(1); slot < 4*chainEvery; slot++ {
+		c.extend(slot, nil)
+	}
+	early, late := uint64(chainEvery), uint64(3*chainEvery)
+	c.hear("b", early, c.marks[early])
+	c.hear("c", late, c.marks[late]+1)
+	if agrees, diverged := c.view(); len(agrees) != 0 || len(diverged) != 1 {
+		t.Errorf("agrees with %v, and not with %v", agrees, diverged)
+	}
+	c.hear("b", late, c.marks[late])
+	if agrees, _ := c.view(); len(agrees) != 1 {
+		t.Errorf("agrees with %v", agrees)
+	}
+	c.retain([]Addr{"b"})
+	if agrees, diverged := c.view(); len(agrees) != 1 || len(diverged) != 0 {
+		t.Errorf("agrees with %v, and not with %v", agrees, diverged)
+	}
+}

@@ -82,6 +82,7 @@ func (r *Replica) reconfigure(slot uint64, m *messages.Configuration) []byte {
 	}
 	r.epochs = epochs{last, next}
 	r.unsaved = true
+	r.chain.retain(last.Replicas())
 	return nil
 }
 

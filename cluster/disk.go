@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,7 @@ type DiskStatus struct {
 	Free   int64         // bytes; -1 where that is not known
 	Short  bool          // Free is less than Options.DiskReserve
 	Damage error         // in its files, as the last look at them found; nil is none
-	Scarce bool          // and without those of whom this is so no majority of acceptors would be left
+	Scarce bool          // and of the acceptors in reach, a majority of all, so many that too few have room
 }
 
 // diskLook is how often the disk is looked at.
@@ -42,18 +43,21 @@ func (n *Node) diskStatus(s *Status) DiskStatus {
 	if err := n.damage.Load(); err != nil {
 		d.Damage = *err
 	}
-	left := 0
+	reached, left := 0, 0
 	acceptors := s.Configuration.Acceptors()
 	for _, a := range acceptors {
 		member := a.Member()
-		switch {
-		case member == s.Member && !d.Short:
-			left++
-		case member != s.Member && s.Transport.Peers[member].Connected && !s.Replica.Short[actors.ReplicaAddr(member)]:
+		here := member == s.Member
+		if !here && !s.Transport.Peers[member].Connected {
+			continue
+		}
+		reached++
+		if here && !d.Short || !here && !s.Replica.Short[actors.ReplicaAddr(member)] {
 			left++
 		}
 	}
-	d.Scarce = d.Short && 2*left <= len(acceptors)
+	// Who is cut off, or has just begun, knows nothing of the others' disks.
+	d.Scarce = d.Short && 2*reached > len(acceptors) && 2*left <= len(acceptors)
 	return d
 }
 
@@ -102,12 +106,13 @@ func (n *Node) seeWhetherItHangs() {
 // measureRoom says when the disk is short of room, to the operator and, by way of the
 // replica, to the other nodes.
 func (n *Node) measureRoom() {
-	d, reserve := &n.disk, n.options.DiskReserve
-	free, err := n.options.freeBytes()
+	d := &n.disk
+	free, total, err := n.options.room()
 	if err != nil {
 		d.free.Store(-1)
 		return
 	}
+	reserve := min(n.options.DiskReserve, total/leastReserve)
 	d.free.Store(free)
 	short := d.short.Load()
 	switch {
@@ -123,10 +128,15 @@ func (n *Node) measureRoom() {
 	n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Short: !short})
 }
 
-// freeBytes is how much room the disk of the data directory has.
-func (o *Options) freeBytes() (int64, error) {
+// leastReserve is the part of a file system, one in so many, that is reserve enough: a small
+// one would have too little room from the start.
+const leastReserve = 10
+
+// room is how much room the disk of the data directory has, and how large it is.
+func (o *Options) room() (free, total int64, err error) {
 	if o.FreeBytes != nil {
-		return o.FreeBytes()
+		free, err = o.FreeBytes()
+		return free, math.MaxInt64, err
 	}
-	return freeBytes(o.DataDir)
+	return roomOf(o.DataDir)
 }

@@ -4,6 +4,6 @@ package cluster
 
 import "errors"
 
-// freeBytes is not known where there is no call for it: a full disk is then noticed when
-// it is full.
-func freeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
+// roomOf is not known where there is no call for it: a full disk is then noticed when it
+// is full.
+func roomOf(string) (free, total int64, err error) { return 0, 0, errors.ErrUnsupported }

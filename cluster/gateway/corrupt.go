@@ -9,8 +9,13 @@ import (
 	"github.com/pmmc-go/pmmc/cluster"
 )
 
-// divergencePause is between two looks at whether replicas executed the same.
-const divergencePause = 500 * time.Millisecond
+const (
+	// divergencePause is between two looks at whether replicas executed the same.
+	divergencePause = 500 * time.Millisecond
+	// divergenceLooks is how many looks there are before somebody is said to be wrong: by
+	// then this replica has heard with whom the others agree.
+	divergenceLooks = 4
+)
 
 // watchDivergence raises the alarm CORRUPT where the replica beside this gateway found that
 // another one executed other decrees. Nobody takes it back but an operator, or the end of
@@ -18,7 +23,7 @@ const divergencePause = 500 * time.Millisecond
 func (g *Gateway) watchDivergence() {
 	again := time.NewTicker(divergencePause)
 	defer again.Stop()
-	told := make(map[actors.Addr]bool)
+	looks := make(map[actors.Divergence]int) // how often each was seen
 	for {
 		select {
 		case <-g.life.Done():
@@ -27,10 +32,13 @@ func (g *Gateway) watchDivergence() {
 		}
 		s := g.seen.Load()
 		for _, d := range s.Replica.Diverged {
-			if !told[d.With] {
-				g.log.Error("replicas differ: they executed different decrees, so one of them is wrong. Nothing is read or written until that is found out",
-					"here", s.Member, "other", d.With.Member(), "first slot", d.First, "below slot", d.Below, "agrees with", s.Replica.Agrees)
-				told[d.With] = g.raiseCorrupt(suspects(*s, d)) == nil
+			if looks[d]++; looks[d] != divergenceLooks {
+				continue
+			}
+			g.log.Error("replicas differ: they executed different decrees, so one of them is wrong. Nothing is read or written until that is found out",
+				"here", s.Member, "other", d.With.Member(), "first slot", d.First, "below slot", d.Below, "agrees with", s.Replica.Agrees)
+			if g.raiseCorrupt(suspects(*s, d)) != nil {
+				looks[d] = 0 // again
 			}
 		}
 	}

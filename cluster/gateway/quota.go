@@ -15,6 +15,8 @@ import (
 const (
 	// quotaPause is between two looks at the space that the database takes.
 	quotaPause = 500 * time.Millisecond
+	// scarceSteps is in how many looks, one after the other, disks have to be without room.
+	scarceSteps = 4
 	// roomAgain is the part of the quota, in percent, below which there is space again:
 	// it keeps an alarm from coming and going with every write.
 	roomAgain = 90
@@ -49,11 +51,12 @@ type quota struct {
 	propose func(ctx context.Context, r *pb.AlarmRequest) (err error) // decided and executed
 	log     hclog.Logger
 
-	woken    chan struct{}
-	crowded  chan struct{} // says that space is to be reclaimed
-	refused  atomic.Bool   // a write, since the last step
-	noRoom   atomic.Bool   // disks were scarce at the last step
-	measured atomic.Pointer[measured]
+	woken     chan struct{}
+	crowded   chan struct{} // says that space is to be reclaimed
+	refused   atomic.Bool   // a write, since the last step
+	noRoom    atomic.Bool   // disks were scarce at the last step
+	scarceFor int           // looks
+	measured  atomic.Pointer[measured]
 }
 
 // measured is a size in use, and what had been committed just before.
@@ -137,7 +140,11 @@ func (q *quota) step(ctx context.Context) {
 		return
 	}
 	own := &pb.AlarmMember{MemberID: me, Alarm: pb.AlarmType_NOSPACE}
-	scarce := q.scarce()
+	seems := q.scarce()
+	if q.scarceFor++; !seems {
+		q.scarceFor = 0
+	}
+	scarce := q.scarceFor >= scarceSteps // longer than a connection takes to come back
 	q.noRoom.Store(scarce)
 	mine := false
 	for _, a := range q.store.Alarms() {
@@ -150,7 +157,7 @@ func (q *quota) step(ctx context.Context) {
 	switch {
 	case !mine && (inUse > q.limit() || refused && inUse >= room || scarce):
 		q.say(ctx, pb.AlarmRequest_ACTIVATE, own, inUse)
-	case mine && inUse < room && !scarce:
+	case mine && inUse < room && !seems:
 		q.say(ctx, pb.AlarmRequest_DEACTIVATE, own, inUse)
 	}
 	if inUse >= room {

@@ -181,6 +181,13 @@ func TestQuotaSteps(t *testing.T) {
 	} {
 		q, proposed := newFakeQuota(&fakeSpace{inUse: 100, raised: tt.raised})
 		q.scarce = func() bool { return tt.scarce }
+		for range scarceSteps - 1 {
+			q.step(t.Context())
+			if tt.scarce && len(*proposed) != 0 {
+				t.Errorf("with alarms %v: %v is proposed for disks that may just be out of reach", tt.raised, *proposed)
+			}
+			*proposed = nil
+		}
 		q.step(t.Context())
 		if got := strings.Join(*proposed, ", "); got != tt.want {
 			t.Errorf("with alarms %v and disks full: %t: %q, want %q", tt.raised, tt.scarce, got, tt.want)
