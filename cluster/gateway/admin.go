@@ -79,18 +79,11 @@ func times(d measure.Distribution) *admin.Times {
 
 // latency is how long clients' requests for keys took so far.
 func (m *metrics) latency() *admin.Times {
-	all := &admin.Times{}
+	var all measure.Distribution
 	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
-		one := times(m.rpcs[method].seconds.Show())
-		if all.Bounds == nil {
-			all = one
-			continue
-		}
-		for i, n := range one.Counts {
-			all.Counts[i] += n
-		}
+		all = all.Plus(m.rpcs[method].seconds.Show())
 	}
-	return all
+	return times(all)
 }
 
 func changes(n cluster.Status) (all []*admin.OfficeChange) {
