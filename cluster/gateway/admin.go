@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -51,7 +52,7 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 
 		Elected: n.Runtime.Office.Elected, Changes: changes(n), Peers: peers(n), Rates: ratesOf(&n, earlier),
 		Scouts: uint64(n.Runtime.Kinds["scout"].Alive), Commanders: uint64(n.Runtime.Kinds["commander"].Alive),
-		Warnings: append(n.Warnings(*earlier), g.spaceWarnings(n)...),
+		Warnings: slices.Concat(n.Warnings(*earlier), g.spaceWarnings(n), g.certificateWarnings(time.Now())),
 	}
 	if began := n.Runtime.Began; !began.IsZero() {
 		r.Up = n.At.Sub(began).Seconds()
