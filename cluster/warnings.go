@@ -14,7 +14,7 @@ import (
 // From where on something is worth a warning.
 const (
 	warnLag      = 1000                   // slots
-	warnSync     = 100 * time.Millisecond // that one fsync of a hundred takes, rounded up
+	warnSync     = 100 * time.Millisecond // that one fsync of a hundred takes
 	leastSyncs   = 20                     // of which that can be told
 	warnWaiting  = time.Second            // that a record waits for the disk
 	warnAway     = time.Second            // that a peer is not connected, or nobody in office

@@ -46,7 +46,7 @@ func TestWarnings(t *testing.T) {
 		{func(s *Status) { s.InOffice, s.Runtime.Office.Since = "", now.Add(-12*time.Second) }, []string{"alpha knows of nobody in office, for 12s"}},
 		{func(s *Status) { s.Replica.Ahead += 12000 }, []string{"alpha lags 12,000 slots"}},
 		{func(s *Status) { s.Replica.Ahead, s.Replica.Restoring = 1234667, true }, []string{"alpha lags 1,234,567 slots, and is fetching a snapshot"}},
-		{func(s *Status) { s.Journal.SyncTimes = syncs(100, 110*time.Millisecond) }, []string{"alpha: fsync takes up to 131ms"}},
+		{func(s *Status) { s.Journal.SyncTimes = syncs(100, 110*time.Millisecond) }, []string{"alpha: fsync takes up to 130ms"}},
 		{func(s *Status) { s.Journal.SyncTimes = syncs(100, time.Millisecond) }, nil},
 		{func(s *Status) { s.Disk.Waits = 6 * time.Second }, []string{"alpha: its disk hangs or is full: it has completed no write for 6s"}},
 		{func(s *Status) { s.Disk.Short, s.Disk.Free = true, 100<<20 }, []string{"alpha: its disk is nearly full: 100 MiB are free"}},

@@ -32,8 +32,8 @@ type Stats struct {
 }
 
 // Kinds lists what is counted apart: the paper's roles and, beside them, who answers
-// the callers of a node and who runs its roles.
-var Kinds = []string{"replica", "leader", "acceptor", "scout", "commander", "client", "steward"}
+// the callers of a node, who runs its roles, and who shows it to other members.
+var Kinds = []string{"replica", "leader", "acceptor", "scout", "commander", "client", "steward", "herald"}
 
 // KindStats is what the actors of one kind did.
 type KindStats struct {

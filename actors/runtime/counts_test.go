@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -138,5 +139,14 @@ func TestOfficesAreRemembered(t *testing.T) {
 	}
 	if o.Elected != 1+2*ChangesKept || o.Reasons[actors.WhyPreempted] != 2*ChangesKept {
 		t.Errorf("%d elected, for %v", o.Elected, o.Reasons)
+	}
+}
+
+// Each actor of the supervision tree is of a kind that is counted.
+func TestAllOfTheTreeAreCounted(t *testing.T) {
+	for _, rule := range Tree {
+		if kind := kindName(rule.Name); !slices.Contains(Kinds, kind) {
+			t.Errorf("%s is counted as no kind: %q is not in Kinds", rule.Name, kind)
+		}
 	}
 }

@@ -249,7 +249,7 @@ func (n *Node) Start() {
 		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
 	}
 	if c.options.Serve {
-		n.serve(machine)
+		n.serve(machine, o.TLS)
 	}
 }
 

@@ -7,19 +7,20 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/kv"
 )
 
 // serve puts a gateway in front of the node.
-func (n *Node) serve(machine cluster.StateMachine) {
+func (n *Node) serve(machine cluster.StateMachine, peers certs.Source) {
 	t := n.cluster.t
 	store, ok := machine.(*kv.Store)
 	if !ok {
 		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
 	}
 	o := gateway.Options{
-		Client: n.client, HTTP: "127.0.0.1:0", Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
+		Client: n.client, HTTP: "127.0.0.1:0", PeerTLS: peers, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
 	}
 	var err error
 	if n.gateway, err = gateway.Start(o); err != nil {

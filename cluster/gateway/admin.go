@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -51,7 +52,7 @@ func (g *Gateway) describe(n cluster.Status) *admin.StatusResponse {
 
 		Elected: n.Runtime.Office.Elected, Changes: changes(n), Peers: peers(n), Rates: ratesOf(&n, earlier),
 		Scouts: uint64(n.Runtime.Kinds["scout"].Alive), Commanders: uint64(n.Runtime.Kinds["commander"].Alive),
-		Warnings: append(n.Warnings(*earlier), g.spaceWarnings(n)...),
+		Warnings: slices.Concat(n.Warnings(*earlier), g.spaceWarnings(n), g.certificateWarnings(time.Now())),
 	}
 	if began := n.Runtime.Began; !began.IsZero() {
 		r.Up = n.At.Sub(began).Seconds()
@@ -79,18 +80,11 @@ func times(d measure.Distribution) *admin.Times {
 
 // latency is how long clients' requests for keys took so far.
 func (m *metrics) latency() *admin.Times {
-	all := &admin.Times{}
+	var all measure.Distribution
 	for _, method := range []string{pb.KV_Range_FullMethodName, pb.KV_Put_FullMethodName, pb.KV_DeleteRange_FullMethodName, pb.KV_Txn_FullMethodName} {
-		one := times(m.rpcs[method].seconds.Show())
-		if all.Bounds == nil {
-			all = one
-			continue
-		}
-		for i, n := range one.Counts {
-			all.Counts[i] += n
-		}
+		all = all.Plus(m.rpcs[method].seconds.Show())
 	}
-	return all
+	return times(all)
 }
 
 func changes(n cluster.Status) (all []*admin.OfficeChange) {

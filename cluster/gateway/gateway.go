@@ -84,8 +84,9 @@ type Gateway struct {
 	renewer  *renewer
 	quota    *quota
 
-	seen atomic.Pointer[cluster.Status] // the node, at most lookPause ago
-	term atomic.Uint64                  // the highest round that was in office
+	seen     atomic.Pointer[cluster.Status] // the node, at most lookPause ago
+	expiries atomic.Pointer[expiries]       // of its certificates
+	term     atomic.Uint64                  // the highest round that was in office
 
 	answered atomic.Pointer[map[string]time.Time] // when each role last showed itself
 	earlier  atomic.Pointer[cluster.Status]       // the node, some seconds ago
@@ -130,6 +131,7 @@ func Start(o Options) (*Gateway, error) {
 	g.open, g.close = context.WithCancel(g.life)
 	g.seen.Store(&cluster.Status{}) // until the first look: a node that begins may take long to show itself
 	g.earlier.Store(&cluster.Status{})
+	g.expiries.Store(&expiries{})
 	g.answered.Store(&map[string]time.Time{})
 	g.metrics = newMetrics(g)
 	g.renewer = newRenewer(g)
@@ -156,6 +158,7 @@ func Start(o Options) (*Gateway, error) {
 	g.running.Go(func() { newExpirer(g).run(g.life) })
 	g.running.Go(func() { g.quota.run(g.life) })
 	g.running.Go(g.watchDivergence)
+	g.running.Go(g.watchCertificates)
 	g.running.Go(func() { newAutoCompactor(g).run(g.life) })
 	return g, nil
 }

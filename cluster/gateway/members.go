@@ -180,7 +180,7 @@ func (s *clusterServer) all(c actors.Configuration) (all []*pb.Member) {
 func (s *clusterServer) shown(m actors.Member) *pb.Member {
 	shown := &pb.Member{
 		ID: uint64(m.ID), Name: m.Name, IsLearner: m.IsLearner(),
-		PeerURLs:   urls(m.Peer, s.g.options.PeerTLS),
+		PeerURLs:   urls(m.Peer, s.g.options.PeerTLS != nil),
 		ClientURLs: urls(m.Client, s.g.options.TLS != nil),
 	}
 	if m.IsUnnamed() {

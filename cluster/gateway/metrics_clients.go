@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -49,6 +50,13 @@ var clientMetrics = []family{
 	gauge("pmmc_watch_streams", "Streams of watches that clients keep.", func(s *scrape) int { return s.g.streams[pb.Watch_Watch_FullMethodName].count() }),
 	gauge("pmmc_watches", "Watches in all streams.", func(s *scrape) int64 { return s.g.watches.Load() }),
 	gauge("pmmc_keep_alive_streams", "Streams of clients that renew leases.", func(s *scrape) int { return s.g.streams[pb.Lease_LeaseKeepAlive_FullMethodName].count() }),
+	{
+		name: "pmmc_certificate_expires_timestamp_seconds", kind: prometheus.GaugeValue, labels: []string{"for"},
+		help: "When the certificate expires that the node shows to a peer or to a client, with TLS.",
+		numbers: func(s *scrape, add func(float64, ...string)) {
+			s.g.expiries.Load().each(func(who string, at time.Time) { add(float64(at.Unix()), who) })
+		},
+	},
 	{
 		name: "pmmc_build_info", kind: prometheus.GaugeValue, labels: []string{"version", "goversion"},
 		help: "1, with the version of the program and of Go.",

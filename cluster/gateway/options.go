@@ -37,7 +37,7 @@ type Options struct {
 	Client  string       // address for clients, host:port
 	HTTP    string       // address for health, metrics, JSON and the page; none if empty
 	TLS     certs.Source // of both, asked at each handshake; nil is plaintext
-	PeerTLS bool         // members reach each other over TLS; it shows in their URLs
+	PeerTLS certs.Source // with which members reach each other: it shows in their URLs; nil is plaintext
 	Node    Node
 	Store   *kv.Store
 	Cluster string // its name

@@ -123,14 +123,15 @@ func (p *places) sweep() {
 	now := int64(time.Since(p.began))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for q, next := p.all.next, &p.all; q != &p.all; q = next {
-		next = q.next
+	for q := p.all.next; q != &p.all; {
+		next := q.next // q may lose its own
 		if due := q.due.Load(); due != 0 && due <= now {
 			q.cancel(errTimeout)
 		}
 		if !q.begun.Load() && q.Err() != nil && q.begun.CompareAndSwap(false, true) {
 			p.remove(q)
 		}
+		q = next
 	}
 }
 

@@ -48,8 +48,6 @@ func kindOf(m grpc.MethodInfo) string {
 	return "unary"
 }
 
-func (c *rpc) method() string { return "/" + c.service + "/" + c.name }
-
 // begin counts a request that has a place.
 func (c *rpc) begin() time.Time {
 	c.begun.Add(1)

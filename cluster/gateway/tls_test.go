@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ func TestTLS(t *testing.T) {
 	server, known := authority.TLS("alpha"), authority.TLS("client")
 	server.ClientAuth = tls.RequireAndVerifyClientCert
 	stranger := &tls.Config{RootCAs: known.RootCAs, MinVersion: tls.VersionTLS13}
-	f := start(t, func(o *Options) { o.TLS, o.PeerTLS = certs.Fixed(server), true })
+	f := start(t, func(o *Options) { o.TLS, o.PeerTLS = certs.Fixed(server), certs.Fixed(server) })
 
 	put := func(config *tls.Config) error {
 		c, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://" + f.gateway.ClientAddr()}, TLS: config, Logger: zap.NewNop()})
@@ -82,6 +84,36 @@ func TestTLSOfEachHandshake(t *testing.T) {
 			if err := dial(address, authority, tls.VersionTLS13); err != nil {
 				t.Errorf("%s: %v", address, err)
 			}
+		}
+	}
+}
+
+// When certificates expire shows in the metrics, and is worth a warning three weeks before.
+func TestCertificatesExpire(t *testing.T) {
+	plain := start(t)
+	plain.gateway.lookAtCertificates()
+	if _, got := plain.web("/metrics"); strings.Contains(got, "pmmc_certificate_expires") {
+		t.Error("a certificate is shown without TLS")
+	}
+	config := testcert.New(t).TLS("alpha")
+	leaf := *config.Certificates[0].Leaf
+	config.Certificates[0].Leaf = &leaf
+	leaf.NotAfter = time.Unix(1_800_000_000, 0)
+	f := start(t, func(o *Options) { o.PeerTLS = certs.Fixed(config) })
+	f.gateway.lookAtCertificates()
+	_, numbers := f.web("/metrics")
+	if want := `pmmc_certificate_expires_timestamp_seconds{for="peer"} 1.8e+09`; !strings.Contains(numbers, "\n"+want+"\n") {
+		t.Errorf("no %s", want)
+	}
+	for before, want := range map[time.Duration][]string{
+		warnExpiry:      nil,
+		warnExpiry - 1:  {"alpha: its certificate for peers expires in 20d23h"},
+		time.Hour:       {"alpha: its certificate for peers expires in 1h00m"},
+		0:               {"alpha: its certificate for peers has expired"},
+		-10 * time.Hour: {"alpha: its certificate for peers has expired"},
+	} {
+		if got := f.gateway.certificateWarnings(leaf.NotAfter.Add(-before)); !slices.Equal(got, want) {
+			t.Errorf("%s before: %q, want %q", before, got, want)
 		}
 	}
 }

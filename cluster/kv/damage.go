@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,8 +39,30 @@ func (e *DamagedError) Hint() string {
 // while the store runs is remembered so until the next Open.
 const damagedName = "damaged"
 
-// asideSuffix is behind the name of the directory into which a damaged state is put.
-const asideSuffix = ".damaged"
+const (
+	// asideSuffix is behind the name of the directory into which a damaged state is put,
+	// and before the number of the second and the third.
+	asideSuffix = ".damaged"
+	// maxAside is how many are kept.
+	maxAside = 3
+)
+
+// An AsideError says that a damaged state stays where it is: of those that were put aside
+// before, none is deleted, since what was lost may be in one of them only.
+type AsideError struct {
+	Dirs   []string // that were put aside before
+	Damage string
+}
+
+func (e *AsideError) Error() string {
+	return fmt.Sprintf("kv: the state is damaged, and as many were put aside before as are kept (%s): %s", strings.Join(e.Dirs, ", "), e.Damage)
+}
+
+// Hint tells the operator what to do about it.
+func (e *AsideError) Hint() string {
+	return "Look at the disk, and whether the other members have all data. Then delete those folders, or move them away, " +
+		"and start the node again."
+}
 
 // corrupted is told by Pebble of what it could not read, while it reads.
 func (s *Store) corrupted(info pebble.DataCorruptionInfo) {
@@ -82,18 +107,28 @@ func recallDamage(disk vfs.FS, dir string) error {
 func asDamage(err error, dir string) error {
 	var known *DamagedError
 	switch {
-	case err == nil || errors.As(err, &known):
+	case err == nil || errors.As(err, &known) || isOfSystem(err):
 		return err
-	case pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMissing) || isUnparsable(err):
+	case pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMissing) || errors.Is(err, syscall.EIO) || isUnparsable(err):
 		return &DamagedError{Path: dir, Why: oneLine(err)}
 	}
 	return err
 }
 
-// isUnparsable tells of errors of Pebble that have no type of their own.
+// isOfSystem tells of errors that say nothing of what is in the files: a permission, too
+// many open files, no memory, no space. They end when their cause does, so that nothing
+// may be put aside for them. Two do say something: a file that is not there was lost, and
+// what the medium cannot read (EIO) it will not give back, but the other members can.
+func isOfSystem(err error) bool {
+	var system syscall.Errno
+	return errors.As(err, &system) && system != syscall.ENOENT && system != syscall.EIO
+}
+
+// isUnparsable tells of errors of Pebble that have no type of their own. That a newer
+// version wrote the files is none of them: they are whole.
 func isUnparsable(err error) bool {
 	text := err.Error()
-	for _, part := range []string{"OPTIONS", "MANIFEST", "manifest", "invalid options", "comparer", "merger", "format major version", "checksum"} {
+	for _, part := range []string{"OPTIONS", "MANIFEST", "manifest", "invalid options", "comparer", "merger", "checksum"} {
 		if strings.Contains(text, part) {
 			return true
 		}
@@ -101,12 +136,14 @@ func isUnparsable(err error) bool {
 	return false
 }
 
-// putAside moves the files of a damaged state away, in place of what was there before.
+// putAside moves the files of a damaged state away.
 func (s *Store) putAside(why error) error {
-	aside := s.options.Dir + asideSuffix
-	if err := s.fs.RemoveAll(aside); err != nil {
-		return fmt.Errorf("kv: remove %s: %w", aside, err)
+	taken := s.aside()
+	i := slices.IndexFunc(s.asideNames(), func(name string) bool { return !slices.Contains(taken, name) })
+	if i < 0 {
+		return &AsideError{Dirs: taken, Damage: why.Error()}
 	}
+	aside := s.asideNames()[i]
 	if err := s.fs.Rename(s.options.Dir, aside); err != nil {
 		return fmt.Errorf("kv: put %s aside: %w", s.options.Dir, err)
 	}
@@ -114,10 +151,26 @@ func (s *Store) putAside(why error) error {
 	return s.syncDirectory(s.fs.PathDir(s.options.Dir))
 }
 
+// asideNames are the directories into which damaged states may be put.
+func (s *Store) asideNames() []string {
+	names := []string{s.options.Dir + asideSuffix}
+	for n := 2; n <= maxAside; n++ {
+		names = append(names, names[0]+"-"+strconv.Itoa(n))
+	}
+	return names
+}
+
+// aside are those of them that there are, or may be.
+func (s *Store) aside() []string {
+	return slices.DeleteFunc(s.asideNames(), func(name string) bool {
+		_, err := s.fs.Stat(name)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
 // IsRebuilt tells whether the store is empty because a damaged one was put aside.
 func (s *Store) IsRebuilt() bool {
-	_, err := s.fs.Stat(s.options.Dir + asideSuffix)
-	return err == nil && s.Executed() == start.executed
+	return len(s.aside()) > 0 && s.Executed() == start.executed
 }
 
 // Failure is why the store can be used no more, if so.

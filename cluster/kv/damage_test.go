@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/proto"
 
@@ -140,6 +143,97 @@ func TestADamagedStateIsPutAside(t *testing.T) {
 	if aside := readTree(t, dir+".damaged"); len(aside) < 4 {
 		t.Errorf("%d files were put aside", len(aside))
 	}
+}
+
+// TestWhatIsNoDamageIsNotPutAside: files that a newer version wrote are whole, and so may be
+// those that the system does not let be read; a file that is lost, or that the medium cannot
+// read, is damage.
+func TestWhatIsNoDamageIsNotPutAside(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	fillForDamage(t, dir)
+	good := readTree(t, dir)
+	newer := filepath.Join(dir, "db-1", "marker.format-version.999999.999")
+	for _, tt := range []struct {
+		name   string
+		errno  syscall.Errno // of who opens a MANIFEST; 0 has a newer version write the files
+		damage bool
+	}{
+		{"format", 0, false}, {"EACCES", syscall.EACCES, false}, {"EMFILE", syscall.EMFILE, false}, {"ENFILE", syscall.ENFILE, false},
+		{"ENOMEM", syscall.ENOMEM, false}, {"ENOENT", syscall.ENOENT, true}, {"EIO", syscall.EIO, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			writeTree(t, dir, good)
+			var found *kv.DamagedError
+			o := kv.Options{Dir: dir, FS: errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if tt.errno != 0 && op.Kind == errorfs.OpOpen && strings.Contains(op.Path, "MANIFEST") {
+					return &os.PathError{Op: "open", Path: op.Path, Err: tt.errno}
+				}
+				return nil
+			}))}
+			if tt.errno == 0 {
+				writeFile(t, newer, nil)
+			}
+			if _, err := kv.Open(o); err == nil || errors.As(err, &found) != tt.damage {
+				t.Errorf("opened: %v; is that damage? %t", err, tt.damage)
+			}
+			if tt.damage {
+				return
+			}
+			o.Rebuild = true
+			if _, err := kv.Open(o); err == nil {
+				t.Error("the state was begun anew")
+			}
+			if _, err := os.Stat(dir + ".damaged"); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("what is whole was put aside: %v", err)
+			}
+		})
+	}
+}
+
+// TestWhatWasPutAsideIsKept: of the damaged states that were put aside, none is deleted.
+// When there are as many as are kept, the next one stays where it is.
+func TestWhatWasPutAsideIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	fillForDamage(t, dir)
+	good := readTree(t, dir)
+	asides := []string{dir + ".damaged", dir + ".damaged-2", dir + ".damaged-3"}
+	damage := func(why string) {
+		writeTree(t, dir, good)
+		writeFile(t, filepath.Join(dir, "damaged"), []byte("a file\n"+why))
+	}
+	kept := func(aside, why string) {
+		t.Helper()
+		if note := must(os.ReadFile(filepath.Join(aside, "damaged"))); !strings.Contains(string(note), why) {
+			t.Errorf("%s has %q, want %s", aside, note, why)
+		}
+	}
+	for _, aside := range asides {
+		damage(aside)
+		s := must(kv.Open(kv.Options{Dir: dir, Rebuild: true}))
+		if !s.IsRebuilt() {
+			t.Error("the store does not say that it was begun anew")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage("fourth")
+	var full *kv.AsideError
+	var d *kv.DamagedError
+	if _, err := kv.Open(kv.Options{Dir: dir, Rebuild: true}); !errors.As(err, &full) || full.Hint() == "" || errors.As(err, &d) || !strings.Contains(err.Error(), "fourth") {
+		t.Errorf("opened with all kept: %v", err)
+	}
+	kept(dir, "fourth")
+	for _, aside := range asides {
+		kept(aside, aside)
+	}
+	if err := os.RemoveAll(asides[1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := must(kv.Open(kv.Options{Dir: dir, Rebuild: true})).Close(); err != nil {
+		t.Fatal(err)
+	}
+	kept(asides[1], "fourth")
 }
 
 func readTree(t *testing.T, dir string) map[string][]byte {

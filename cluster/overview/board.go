@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
@@ -107,8 +108,8 @@ func (s *seen) rate(now *admin.StatusResponse) {
 	seconds := time.Duration(now.Seen - before.Seen).Seconds()
 	s.rated.CommandsRate = float64(now.Commands-before.Commands) / seconds
 	s.rated.SlotsRate = float64(now.SlotOut-before.SlotOut) / seconds
-	s.rated.Latency = spread(since(now.Latency, before.Latency))
-	s.rated.Sync = spread(since(now.Sync, before.Sync))
+	s.rated.Latency = spread(times(now.Latency, before.Latency))
+	s.rated.Sync = spread(times(now.Sync, before.Sync))
 }
 
 // show draws the picture.
@@ -143,10 +144,10 @@ func (b *Board) show(now time.Time, targets []string) *Cluster {
 
 // latency is that of all nodes' clients.
 func (b *Board) latency() *Spread {
-	sum := &admin.Times{}
+	var sum measure.Distribution
 	for _, s := range b.seen {
 		if s.reachable && s.rated.Latency != nil {
-			sum = plus(sum, since(s.shown.Latency, s.before.Latency))
+			sum = sum.Plus(times(s.shown.Latency, s.before.Latency))
 		}
 	}
 	return spread(sum)
@@ -174,7 +175,7 @@ func (b *Board) office(c *Cluster) {
 		}
 		own := s.shown.Member == c.Leader
 		if own {
-			c.Ballot = ballot(s.shown.Ballot)
+			c.Ballot = Ballot(s.shown.Ballot)
 		}
 		if age := s.shown.OfficeAge; age > 0 && (own || c.Since == 0) {
 			c.Since = before(c.At, age)
@@ -203,7 +204,7 @@ func (b *Board) node(target string) Node {
 		return n
 	}
 	n.Name, n.ID, n.Roles, n.Ready, n.Version, n.PID, n.Restarts = r.Member, r.Id, r.Roles, r.Ready, r.Version, r.Process, r.Restarts
-	n.Ballot, n.Standing, n.Promised, n.Office = ballot(r.Ballot), r.Standing, ballot(r.Promised), r.InOffice
+	n.Ballot, n.Standing, n.Promised, n.Office = Ballot(r.Ballot), r.Standing, Ballot(r.Promised), r.InOffice
 	n.Lag, n.SlotOut, n.SlotIn, n.Durable, n.Restoring, n.Accepted = r.Behind, r.SlotOut, r.SlotIn, r.Durable, r.Restoring, r.Accepted
 	n.Waiting, n.InFlight, n.JournalBytes, n.DatabaseBytes = r.Waiting, r.InFlight, r.JournalBytes, r.DatabaseBytes
 	for _, p := range r.Peers {

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
-// ballot shows a ballot as round.member.
-func ballot(b *messages.Ballot) string {
+// Ballot shows a ballot as round.member, and none as nothing.
+func Ballot(b *messages.Ballot) string {
 	if b.GetRound() == 0 && b.GetLeader() == 0 {
 		return ""
 	}
@@ -55,7 +56,7 @@ func (b *Board) decrees(targets []string) []Decree {
 	all := []Decree{}
 	for _, d := range slices.Backward(latest) {
 		if len(all) < shownDecrees {
-			all = append(all, Decree{Slot: d.Slot, Ballot: ballot(d.Ballot), Kind: d.Kind, Commands: d.Commands, Bytes: d.Bytes})
+			all = append(all, Decree{Slot: d.Slot, Ballot: Ballot(d.Ballot), Kind: d.Kind, Commands: d.Commands, Bytes: d.Bytes})
 		}
 	}
 	return all
@@ -73,7 +74,7 @@ func (b *Board) changes(at int64, targets []string) []Change {
 		r := b.seen[target].shown
 		held := "" // the ballot with which its leader was in office
 		for _, c := range r.GetChanges() {
-			in, when := ballot(c.Ballot), before(at, c.Age)
+			in, when := Ballot(c.Ballot), before(at, c.Age)
 			own := c.Standing == "active" && c.Ballot.GetLeader() == r.Id
 			_, known := elected[in]
 			switch {
@@ -180,54 +181,22 @@ func (b *Board) warnings(c *Cluster, targets []string) []string {
 	return all
 }
 
-// since is what was counted between two looks.
-func since(now, before *admin.Times) *admin.Times {
-	t := &admin.Times{Bounds: now.GetBounds(), Counts: slices.Clone(now.GetCounts())}
-	for i, n := range before.GetCounts() {
-		if i < len(t.Counts) {
-			t.Counts[i] -= min(n, t.Counts[i])
-		}
-	}
-	return t
+// times are what was counted between two looks.
+func times(now, before *admin.Times) measure.Distribution {
+	return distribution(now).Since(distribution(before))
 }
 
-// plus is what was counted in both; a has no buckets, or those of b.
-func plus(a, b *admin.Times) *admin.Times {
-	if len(a.Counts) == 0 {
-		return b
+// distribution is what a node counted; nothing, if it shows that in a way of its own.
+func distribution(t *admin.Times) measure.Distribution {
+	if len(t.GetCounts()) != len(t.GetBounds())+1 {
+		return measure.Distribution{}
 	}
-	t := &admin.Times{Bounds: a.Bounds, Counts: slices.Clone(a.Counts)}
-	for i := range min(len(t.Counts), len(b.Counts)) {
-		t.Counts[i] += b.Counts[i]
-	}
-	return t
+	return measure.Distribution{Bounds: t.Bounds, Counts: t.Counts}
 }
 
-func spread(t *admin.Times) *Spread {
-	for _, n := range t.GetCounts() {
-		if n > 0 {
-			return &Spread{Half: 1000 * quantile(t, 0.5), Most: 1000 * quantile(t, 0.99)}
-		}
+func spread(d measure.Distribution) *Spread {
+	if d.Count() == 0 {
+		return nil
 	}
-	return nil
-}
-
-// quantile is what a part q of the times did not exceed, in seconds; within a bucket, as
-// if they were spread evenly.
-func quantile(t *admin.Times, q float64) float64 {
-	all := uint64(0)
-	for _, n := range t.Counts {
-		all += n
-	}
-	below, from := 0.0, 0.0
-	for i, n := range t.Counts {
-		if i >= len(t.Bounds) {
-			break // longer than the last bound
-		}
-		if wanted := q * float64(all); n > 0 && below+float64(n) >= wanted {
-			return from + (t.Bounds[i]-from)*(wanted-below)/float64(n)
-		}
-		below, from = below+float64(n), t.Bounds[i]
-	}
-	return from
+	return &Spread{Half: 1000 * d.Quantile(0.5), Most: 1000 * d.Quantile(0.99)}
 }

@@ -12,7 +12,7 @@ import (
 // gatewayOptions says in the words of package gateway what a configuration says.
 func gatewayOptions(c *config.Config, secure serverTLS, node *cluster.Node, store *kv.Store, log hclog.Logger) gateway.Options {
 	return gateway.Options{
-		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer != nil,
+		Client: c.Listen.Client, HTTP: c.Listen.HTTP, TLS: secure.client, PeerTLS: secure.peer,
 		Node: node, Store: store, Cluster: c.Cluster, Member: c.Node.Name,
 		Limits: gatewayLimits(c.Limits),
 		AutoCompaction: gateway.AutoCompaction{

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -46,6 +47,9 @@ func newNode() *cobra.Command {
 		Example: "  pmmc node --config config/samples/alpha.hcl",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
+			hangups := make(chan os.Signal, 1) // from now on, or one while the node starts would end it
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			cfg, err := loadConfig(path, c.ErrOrStderr())
 			if err != nil {
 				return err
@@ -65,7 +69,7 @@ func newNode() *cobra.Command {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				observe = w.Observe
 			}
-			return runNode(c.Context(), cfg, observe, reloading{path, level}, c.OutOrStdout(), c.ErrOrStderr())
+			return runNode(c.Context(), cfg, observe, reloading{path, level, hangups}, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
@@ -99,19 +103,19 @@ const rebuilds = 3
 // runNode runs one node until ctx ends, or the node does. One that ends because its state
 // is damaged is started again: it puts that aside, and fetches what the others have.
 func runNode(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
+	log := newLogger(cfg, logs)
 	for begins := 0; ; begins++ {
-		err := runOnce(ctx, cfg, observe, again, out, logs)
+		err := runOnce(ctx, cfg, observe, again, log, out, logs)
 		var damage *kv.DamagedError
 		if !errors.As(err, &damage) || !hasOthers(cfg) || begins == rebuilds || ctx.Err() != nil {
 			return err
 		}
-		newLogger(cfg, logs).Warn("starting again, to fetch the state from the other members", "because", damage)
+		log.Warn("starting again, to fetch the state from the other members", "because", damage)
 	}
 }
 
 // runOnce runs a node until ctx ends, or the node does.
-func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, out, logs io.Writer) error {
-	log := newLogger(cfg, logs)
+func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event), again reloading, log hclog.Logger, out, logs io.Writer) error {
 	secure, err := loadTLS(cfg, log)
 	if err != nil {
 		return badTLS(err, logs)
@@ -142,14 +146,11 @@ func runOnce(ctx context.Context, cfg *config.Config, observe func(actors.Event)
 			notify(log, "STATUS=takes part in the cluster")
 		}
 	})
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	var cause error
 	for running := true; running; {
 		running = false
 		select {
-		case <-hangups:
+		case <-again.hangups:
 			again.reload(s, log, logs)
 			running = true
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -10,6 +11,8 @@ import (
 type reloading struct {
 	path  string
 	level string // --log-level, if it was given
+
+	hangups <-chan os.Signal // each SIGHUP
 }
 
 // reload takes over what a node can take over of its configuration while it runs, and

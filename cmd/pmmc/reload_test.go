@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,37 @@ func TestANodeAloneLivesAndReadsItsConfigurationAgain(t *testing.T) {
 	alpha.signal(syscall.SIGHUP)
 	shows("pmmc_database_quota_bytes 3.3554432e+07")
 	is("/livez", http.StatusOK)
+	alpha.signal(syscall.SIGTERM)
+	if code := alpha.code(); code != exitDone {
+		t.Errorf("it ended with code %d", code)
+	}
+}
+
+// A SIGHUP that comes while a node starts does not end it: the node reads its configuration
+// again once it runs. The process reads it from a pipe, so that it is known to have begun.
+func TestANodeThatStartsTakesASIGHUP(t *testing.T) {
+	s := newSample(t, 1, "")
+	path := s.file("alpha")
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	alpha := start(t, nil, "node", "--config", path)
+	var pipe *os.File
+	eventually(t, "the node reads its configuration", func() (err error) {
+		pipe, err = os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err
+	})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.write("alpha", s.config(0)+"limits {\n  quota = \"64MiB\"\n}\n")
+	alpha.signal(syscall.SIGHUP)
+	_, err := pipe.WriteString(s.config(0))
+	if err := errors.Join(err, pipe.Close()); err != nil {
+		t.Fatal(err)
+	}
+	alpha.waitFor("changed: node=alpha argument=limits.quota from=2147483648 to=67108864")
+	alpha.waitFor("ready: node alpha")
 	alpha.signal(syscall.SIGTERM)
 	if code := alpha.code(); code != exitDone {
 		t.Errorf("it ended with code %d", code)

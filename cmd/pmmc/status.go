@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pmmc-go/pmmc/messages"
+	"github.com/pmmc-go/pmmc/cluster/overview"
 	"github.com/pmmc-go/pmmc/messages/admin"
 )
 
@@ -213,7 +212,7 @@ func briefly(err error) string {
 func show(r *admin.StatusResponse) *View {
 	v := &View{
 		Cluster: r.Cluster, Node: r.Member, ID: r.Id, Roles: r.Roles, Ready: r.Ready,
-		Ballot: ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: ballot(r.Promised),
+		Ballot: overview.Ballot(r.Ballot), Leader: r.Standing, Office: r.InOffice, Promised: overview.Ballot(r.Promised),
 		SlotIn: r.SlotIn, SlotOut: r.SlotOut, Durable: r.Durable, Waiting: r.Waiting, InFlight: r.InFlight,
 		Restoring: r.Restoring, Accepted: r.Accepted, Forgotten: r.Forgotten,
 		JournalBytes: r.JournalBytes, DatabaseBytes: r.DatabaseBytes, Restarts: r.Restarts, DiskWaits: r.DiskWaits, DiskFree: r.DiskFree, DiskShort: r.DiskShort,
@@ -226,20 +225,12 @@ func show(r *admin.StatusResponse) *View {
 		v.Rates = Rates{a.Seconds, a.Decrees, a.Commands, a.Reads, a.Syncs, a.SyncMean, a.SyncP99, a.ApplyMean}
 	}
 	for _, c := range r.Changes {
-		v.Changes = append(v.Changes, OfficeChange{c.Age, c.Epoch, c.Standing, ballot(c.Ballot), c.InOffice, c.Why})
+		v.Changes = append(v.Changes, OfficeChange{c.Age, c.Epoch, c.Standing, overview.Ballot(c.Ballot), c.InOffice, c.Why})
 	}
 	for _, p := range r.Peers {
 		v.Peers = append(v.Peers, Peer{p.Name, p.Connected, p.Age, p.RoundTrip})
 	}
 	return v
-}
-
-// ballot shows a ballot as round.member.
-func ballot(b *messages.Ballot) string {
-	if b.GetRound() == 0 && b.GetLeader() == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d.%d", b.Round, b.Leader)
 }
 
 func anyReached(nodes []nodeStatus) error {

@@ -23,7 +23,10 @@ import (
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
+	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/certs"
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
+	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the table of docs/metrics.md")
@@ -36,7 +39,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // read and each of its peers.
 func scrape(t *testing.T) []byte {
 	t.Helper()
-	c := clustertest.NewWith(t, 3, clustertest.Options{Machine: clustertest.KV(), Serve: true, Disk: true})
+	authority := testcert.New(t)
+	c := clustertest.NewWith(t, 3, clustertest.Options{
+		Machine: clustertest.KV(), Serve: true, Disk: true,
+		Change: func(o *cluster.Options) { o.TLS = certs.Fixed(authority.TLS(o.Member)) },
+	})
 	client := c.Client("alpha")
 	if _, err := client.Put(t.Context(), "a", "1"); err != nil {
 		t.Fatal(err)
@@ -55,7 +62,7 @@ func scrape(t *testing.T) []byte {
 		if text, err = io.ReadAll(resp.Body); err != nil {
 			return err
 		}
-		for _, want := range []string{`pmmc_peer_connected{peer="beta"} 1`, `pmmc_peer_connected{peer="gamma"} 1`, "pmmc_revision 2"} {
+		for _, want := range []string{`pmmc_peer_connected{peer="beta"} 1`, `pmmc_peer_connected{peer="gamma"} 1`, "pmmc_revision 2", `pmmc_certificate_expires_timestamp_seconds{for="peer"}`} {
 			if !bytes.Contains(text, []byte("\n"+want)) {
 				return fmt.Errorf("no %s", want)
 			}

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,14 +25,21 @@ func logLine(n ast.Node) (logged, bool) {
 	}
 	level := map[string]string{"Info": "info", "Warn": "warn", "Error": "error"}[method.Sel.Name]
 	var receiver string
-	switch x := method.X.(type) {
+	from := method.X
+	if made, ok := from.(*ast.CallExpr); ok { // newLogger(…).Warn, log.Named(…).Warn
+		from = made.Fun
+		if m, ok := from.(*ast.SelectorExpr); ok && slices.Contains([]string{"Named", "With", "ResetNamed"}, m.Sel.Name) {
+			from = m.X
+		}
+	}
+	switch x := from.(type) {
 	case *ast.Ident:
 		receiver = x.Name
 	case *ast.SelectorExpr:
 		receiver = x.Sel.Name
 	}
 	message, ok := constant(call.Args[0])
-	if name := strings.ToLower(receiver); !ok || level == "" || name != "log" && name != "logger" && name != "to" {
+	if name := strings.ToLower(receiver); !ok || level == "" || !strings.HasSuffix(name, "log") && !strings.HasSuffix(name, "logger") && name != "to" {
 		return logged{}, false
 	}
 	return logged{level, message}, true

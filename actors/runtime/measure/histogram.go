@@ -4,6 +4,7 @@ package measure
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -78,30 +79,43 @@ func (d Distribution) Mean() float64 {
 	return 0
 }
 
-// Quantile is a value that a part q of them, from 0 to 1, does not exceed, as exactly as
-// the buckets tell: never too small, and less than twice too large unless it is beyond
-// the last bound, which then stands for it. It is 0 if there were none.
+// Quantile is what a part q of them, from 0 to 1, does not exceed, as Prometheus finds it:
+// within a bucket, as if they were spread evenly; the last bound stands for what is beyond
+// it. It is 0 if there were none.
 func (d Distribution) Quantile(q float64) float64 {
-	n := d.Count()
-	if n == 0 || len(d.Bounds) == 0 {
+	all := d.Count()
+	if all == 0 {
 		return 0
 	}
-	seen := uint64(0)
+	wanted, below, from := q*float64(all), 0.0, 0.0
 	for i, bound := range d.Bounds {
-		if seen += d.Counts[i]; seen > 0 && float64(seen) >= q*float64(n) {
-			return bound
+		n := float64(d.Counts[i])
+		if n > 0 && below+n >= wanted {
+			return from + (bound-from)*(wanted-below)/n
 		}
+		below, from = below+n, bound
 	}
-	return d.Bounds[len(d.Bounds)-1]
+	return from
 }
 
 // Since is what was counted after an earlier Distribution of the same Histogram; a zero
 // one is of its beginning.
 func (d Distribution) Since(earlier Distribution) Distribution {
-	since := Distribution{Bounds: d.Bounds, Counts: make([]uint64, len(d.Counts)), Sum: d.Sum - earlier.Sum}
-	copy(since.Counts, d.Counts)
-	for i, c := range earlier.Counts {
-		since.Counts[i] -= c
+	since := Distribution{Bounds: d.Bounds, Counts: slices.Clone(d.Counts), Sum: d.Sum - earlier.Sum}
+	for i := range min(len(since.Counts), len(earlier.Counts)) {
+		since.Counts[i] -= min(earlier.Counts[i], since.Counts[i])
 	}
 	return since
+}
+
+// Plus is what was counted in two of the same buckets, or in one where the other is zero.
+func (d Distribution) Plus(other Distribution) Distribution {
+	if len(d.Counts) == 0 {
+		return other
+	}
+	sum := Distribution{Bounds: d.Bounds, Counts: slices.Clone(d.Counts), Sum: d.Sum + other.Sum}
+	for i := range min(len(sum.Counts), len(other.Counts)) {
+		sum.Counts[i] += other.Counts[i]
+	}
+	return sum
 }
