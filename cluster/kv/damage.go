@@ -35,6 +35,17 @@ func (e *DamagedError) Hint() string {
 		"no other replica, restore a backup: `pmmc snapshot restore --help`."
 }
 
+// A NewerError says that a newer version wrote the files, which are whole.
+type NewerError struct{ error }
+
+// Unwrap is what Pebble says of them.
+func (e *NewerError) Unwrap() error { return e.error }
+
+// Hint tells the operator what to do about it.
+func (e *NewerError) Hint() string {
+	return "A newer pmmc wrote this state: start that version. Nothing is lost."
+}
+
 // damagedName is the file that says that the state is damaged, and how. What is found
 // while the store runs is remembered so until the next Open.
 const damagedName = "damaged"
@@ -109,6 +120,8 @@ func asDamage(err error, dir string) error {
 	switch {
 	case err == nil || errors.As(err, &known) || isOfSystem(err):
 		return err
+	case strings.Contains(err.Error(), "written in unknown format major version"): // it has no type in Pebble
+		return &NewerError{err}
 	case pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMissing) || errors.Is(err, syscall.EIO) || isUnparsable(err):
 		return &DamagedError{Path: dir, Why: oneLine(err)}
 	}
@@ -124,8 +137,7 @@ func isOfSystem(err error) bool {
 	return errors.As(err, &system) && system != syscall.ENOENT && system != syscall.EIO
 }
 
-// isUnparsable tells of errors of Pebble that have no type of their own. That a newer
-// version wrote the files is none of them: they are whole.
+// isUnparsable tells of errors of Pebble that have no type of their own.
 func isUnparsable(err error) bool {
 	text := err.Error()
 	for _, part := range []string{"OPTIONS", "MANIFEST", "manifest", "invalid options", "comparer", "merger", "checksum"} {

@@ -173,8 +173,12 @@ func TestWhatIsNoDamageIsNotPutAside(t *testing.T) {
 			if tt.errno == 0 {
 				writeFile(t, newer, nil)
 			}
-			if _, err := kv.Open(o); err == nil || errors.As(err, &found) != tt.damage {
+			_, err := kv.Open(o)
+			if err == nil || errors.As(err, &found) != tt.damage {
 				t.Errorf("opened: %v; is that damage? %t", err, tt.damage)
+			}
+			if newer := new(kv.NewerError); errors.As(err, &newer) != (tt.errno == 0) {
+				t.Errorf("opened: %v; did a newer version write it? %t", err, tt.errno == 0)
 			}
 			if tt.damage {
 				return
