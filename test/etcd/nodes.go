@@ -59,8 +59,8 @@ func startProcesses(t *testing.T, pmmc string) *processes {
 		c.write(p, members)
 	}
 	t.Cleanup(func() {
+		c.killAll()
 		for _, p := range slices.Concat(c.nodes, c.gone) {
-			c.kill(p)
 			if log, err := os.ReadFile(c.log(p)); t.Failed() && err == nil {
 				t.Logf("what %s said:\n%s", p.name, log)
 			}
@@ -145,6 +145,13 @@ func (c *processes) start(p *process) {
 }
 
 func (c *processes) log(p *process) string { return filepath.Join(c.dir, p.name+".log") }
+
+// killAll kills all nodes. Their traces say no more from then on.
+func (c *processes) killAll() {
+	for _, p := range slices.Concat(c.nodes, c.gone) {
+		c.kill(p)
+	}
+}
 
 // kill ends a node as a crash would.
 func (c *processes) kill(p *process) {

@@ -80,6 +80,7 @@ func TestRobustness(t *testing.T) {
 func robust(t *testing.T, p profile, f fault) {
 	c := startProcesses(t, pmmc)
 	reports := c.drive(p, f)
+	c.killAll() // what one node has yet to write down, another may have heard already
 	requests := decidedRequests(t, c.traces())
 	config := validate.Config{ExpectRevisionUnique: p.traffic.ExpectUniqueRevision()}
 	result := validate.ValidateAndReturnVisualize(zap.NewNop(), config, reports, requests, 5*time.Minute)
