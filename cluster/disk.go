@@ -18,7 +18,7 @@ import (
 type DiskStatus struct {
 	Waits  time.Duration // for how long the oldest write has been waiting for it
 	Free   int64         // bytes; -1 where that is not known
-	Short  bool          // Free is less than Options.DiskReserve
+	Short  bool          // Free is less than Options.DiskReserve, or than a tenth of a small disk
 	Damage error         // in its files, as the last look at them found; nil is none
 	Scarce bool          // and of the acceptors in reach, a majority of all, so many that too few have room
 }
@@ -43,6 +43,13 @@ func (n *Node) diskStatus(s *Status) DiskStatus {
 	if err := n.damage.Load(); err != nil {
 		d.Damage = *err
 	}
+	d.Scarce = d.Short && s.lacksRoom()
+	return d
+}
+
+// lacksRoom tells whether, of the acceptors in reach of this node, whose own disk is short,
+// too few have room. Who is cut off, or has just begun, knows nothing of the others' disks.
+func (s *Status) lacksRoom() bool {
 	reached, left := 0, 0
 	acceptors := s.Configuration.Acceptors()
 	for _, a := range acceptors {
@@ -52,13 +59,11 @@ func (n *Node) diskStatus(s *Status) DiskStatus {
 			continue
 		}
 		reached++
-		if here && !d.Short || !here && !s.Replica.Short[actors.ReplicaAddr(member)] {
+		if !here && !s.Replica.Short[actors.ReplicaAddr(member)] {
 			left++
 		}
 	}
-	// Who is cut off, or has just begun, knows nothing of the others' disks.
-	d.Scarce = d.Short && 2*reached > len(acceptors) && 2*left <= len(acceptors)
-	return d
+	return 2*reached > len(acceptors) && 2*left <= len(acceptors)
 }
 
 // diskWaits is how long the oldest write has been waiting for the disk; 0 when none is.

@@ -41,7 +41,8 @@ type Options struct {
 
 	Protocol Protocol
 
-	// DiskReserve is how much room the disk should have, in bytes; with less it is short,
+	// DiskReserve is how much room the disk should have, in bytes, or a tenth of it where
+	// that is less; with less room it is short,
 	// which Status shows. FreeBytes replaces the look at the disk, for tests.
 	DiskReserve int64
 	FreeBytes   func() (int64, error)

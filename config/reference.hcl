@@ -278,8 +278,8 @@ limits {
   # for it is --quota-backend-bytes. It changes upon SIGHUP.
   quota = "2GiB"
 
-  # How much room this node's disk should have, at most 1024GiB. Where it has less, the
-  # node says so. While a majority has more, nothing else happens: one that is full waits,
+  # How much room this node's disk should have, at most 1024GiB; a tenth of a small disk is
+  # enough. Where it has less, the node says so. While a majority has more, nothing else happens: one that is full waits,
   # and the others go on without it. Otherwise the alarm NOSPACE is raised, before disks
   # are full, and ends by itself when there is room again. Raise it where others write
   # much to the same disk; it should hold some journal files, and some seconds of writes.
