@@ -11,17 +11,24 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
+// confirmation is a leader's question whether its ballot stands. In each of its lives it
+// numbers them anew, and a disk that hangs holds back an answer for longer than one.
+type confirmation struct {
+	leader actors.Addr
+	number uint64
+}
+
 // acceptor is what an acceptor said in all of its lives, and holds in this one.
 type acceptor struct {
 	self    actors.Addr
 	epoch   *epoch
 	said    actors.Ballot // the highest, in any message
 	saidBy  past
-	voted   map[uint64]voted                  // p2b that accept, by slot: the highest
-	learned map[actors.Addr]uint64            // how much replicas said to have on disk
-	asked   map[actors.Addr]*messages.Confirm // the last round of each leader
-	known   *store                            // what is certainly on disk
-	probes  int                               // that came and were not answered
+	voted   map[uint64]voted               // p2b that accept, by slot: the highest
+	learned map[actors.Addr]uint64         // how much replicas said to have on disk
+	asked   map[confirmation]actors.Ballot // for the confirmation of which; the lowest
+	known   *store                         // what is certainly on disk
+	probes  int                            // that came and were not answered
 
 	ballot    actors.Ballot // ballot_num, on disk or not
 	forgotten uint64
@@ -35,7 +42,7 @@ type voted struct {
 func newAcceptor(self actors.Addr, e *epoch) *acceptor {
 	return &acceptor{
 		self: self, epoch: e, voted: make(map[uint64]voted),
-		learned: make(map[actors.Addr]uint64), asked: make(map[actors.Addr]*messages.Confirm),
+		learned: make(map[actors.Addr]uint64), asked: make(map[confirmation]actors.Ballot),
 	}
 }
 
@@ -60,7 +67,10 @@ func (r *Referee) acceptorHears(a *acceptor, m proto.Message) {
 	case *messages.Probe:
 		a.probes++
 	case *messages.Confirm:
-		a.asked[actors.Addr(m.From)] = m
+		of, b := confirmation{actors.Addr(m.From), m.Number}, actors.BallotOf(m.Ballot)
+		if before, again := a.asked[of]; !again || b.Compare(before) < 0 {
+			a.asked[of] = b
+		}
 	case *messages.Learned:
 		from := actors.Addr(m.From)
 		a.learned[from] = max(a.learned[from], m.Durable)
@@ -162,7 +172,7 @@ func (r *Referee) acceptorSays(a *acceptor, to actors.Addr, m proto.Message) {
 		r.votes(a, to, m)
 	case *messages.Confirmed:
 		r.saysBallot(a, m.Ballot, "confirmed")
-		if asked := a.asked[to]; asked == nil || m.Number == asked.Number && actors.BallotOf(m.Ballot).Compare(actors.BallotOf(asked.Ballot)) < 0 {
+		if asked, ok := a.asked[confirmation{to, m.Number}]; !ok || actors.BallotOf(m.Ballot).Compare(asked) < 0 {
 			r.breaks("figures", fmt.Sprintf("%s confirms what it was not asked", a.self))
 		}
 	case *messages.Probed:
