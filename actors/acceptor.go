@@ -31,15 +31,15 @@ type Acceptor struct {
 	ballot   Ballot  // ballot_num, initially ⊥
 	accepted pvalues // accepted, by slot
 
-	bytes     int                    // of all decrees in accepted
-	forgotten uint64                 // slots below this are forgotten
-	heard     uint64                 // how many messages of ballot came
-	decided   []*messages.DecidedRun // what of accepted is known to be decided, by slot
-	saved     uint64                 // decided is on disk for slots below this
-	executed  uint64                 // slots below this are executed by some replica
-	leased    time.Duration          // until then no higher ballot is promised
-	durable   map[Addr]uint64        // slots below this are durable at a replica
-	wanted    map[Addr]uint64        // slots from this on are wanted of those to whom a replica sends a snapshot
+	bytes     int             // of all decrees in accepted
+	forgotten uint64          // slots below this are forgotten
+	heard     uint64          // how many messages of ballot came
+	decided   runs            // what of accepted is known to be decided
+	saved     uint64          // decided is on disk for slots below this
+	executed  uint64          // slots below this are executed by some replica
+	leased    time.Duration   // until then no higher ballot is promised
+	durable   map[Addr]uint64 // slots below this are durable at a replica
+	wanted    map[Addr]uint64 // slots from this on are wanted of those to whom a replica sends a snapshot
 }
 
 // NewAcceptor returns an acceptor with no promises. One that made promises before
@@ -66,7 +66,7 @@ func (a *Acceptor) Restore(rec *messages.Record) {
 	case *messages.Record_Forgotten:
 		a.forgetBelow(k.Forgotten)
 	case *messages.Record_Decided:
-		a.learnRun(k.Decided)
+		a.decided.learn(k.Decided)
 	}
 }
 

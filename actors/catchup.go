@@ -21,6 +21,7 @@ type lag struct {
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
 	asked    int             // questions, to ask another one each time
+	ran      runs            // under which ballots the last slots that this replica executed were decided
 
 	fetch   *fetch            // the snapshot that is coming
 	serving map[Addr]*serving // the snapshots that are going out, by their readers
@@ -54,14 +55,49 @@ func (r *Replica) started(env Env) {
 	r.tellLeaders(env)
 }
 
-// askFor asks the acceptor of a member what was decided from slot_out on.
+// askFor asks the acceptor of a member what was decided from slot_out on. A member that
+// has none, though its replica is ahead, says which acceptors need not be asked in vain.
 func (r *Replica) askFor(env Env, member string) {
-	epoch := r.epochs.at(r.slotOut).Epoch
-	env.Send(AcceptorAddr(member, epoch), &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut})
+	c, to := r.epochs.at(r.slotOut), ReplicaAddr(member)
+	if m, _ := c.Named(member); m.Acceptor {
+		to = AcceptorAddr(member, c.Epoch)
+	}
+	env.Send(to, &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut})
+}
+
+// runsKept is for how many runs a replica can tell under which ballots they were decided.
+const runsKept = 64
+
+// noteRun notes under which ballot a slot was decided that is executed.
+func (r *Replica) noteRun(v *messages.PValue) {
+	r.lag.ran.learn(&messages.DecidedRun{Ballot: v.Ballot, First: v.Slot, Below: v.Slot + 1})
+	if n := len(r.lag.ran); n > runsKept {
+		r.lag.ran = slices.Delete(r.lag.ran, 0, n-runsKept)
+	}
+}
+
+// onCatchUp answers a replica that lags, which asks this one because no acceptor is beside
+// it: the decrees are with the acceptors, which do not know them to be decided.
+func (r *Replica) onCatchUp(env Env, m *messages.CatchUp) {
+	if slices.Contains(r.epochs.addresses(Configuration.Replicas), Addr(m.From)) {
+		env.Send(Addr(m.From), &messages.CaughtUp{From: string(env.Self()), Slot: m.Slot, Runs: r.lag.ran.from(m.Slot)})
+	}
+}
+
+// askWith asks an acceptor, another one each time, for what was decided as another
+// replica says.
+func (r *Replica) askWith(env Env, decided []*messages.DecidedRun) {
+	acceptors := r.epochs.at(r.slotOut).Acceptors()
+	r.lag.asked++
+	env.Send(acceptors[r.lag.asked%len(acceptors)], &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut, Runs: decided})
 }
 
 // onCaughtUp executes what an acceptor knows, and asks on.
 func (r *Replica) onCaughtUp(env Env, m *messages.CaughtUp) {
+	if len(m.Runs) > 0 {
+		r.askWith(env, m.Runs)
+		return
+	}
 	before := r.slotOut
 	for _, v := range m.Decided {
 		if v.GetSlot() == r.slotOut {

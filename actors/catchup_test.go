@@ -2,6 +2,7 @@ package actors
 
 import (
 	"hash/crc32"
+	"slices"
 	"testing"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -61,6 +62,77 @@ func TestReplicaCatchesUp(t *testing.T) {
 		decided(2, "b").Pvalue, decided(3, "c").Pvalue,
 	}})
 	expect(t, "executed", state.log, "[a b c]")
+}
+
+// Where no acceptor is beside the replica that is ahead, that replica says under which
+// ballots slots were decided, and the acceptors, told so, have the decrees: such a cluster
+// need not send its state each time that somebody is late.
+func TestReplicaCatchesUpThoughNoAcceptorKnowsWhatIsDecided(t *testing.T) {
+	c := world3()
+	c.Members[1].Acceptor = false // beta's
+	ahead := NewReplica(ReplicaOptions{ID: 2, Name: "beta", Incarnation: 1, Configuration: c, State: &list{out: 1}})
+	atBeta := &notes{self: ReplicaAddr("beta")}
+	acceptor, atGamma := NewAcceptor(AcceptorOptions{Configuration: c, ChunkBytes: 1 << 20}), &notes{self: AcceptorAddr("gamma", 1)}
+	for slot, op := range []string{1: "a", 2: "b", 3: "c"} {
+		if m := decided(uint64(slot), op); slot > 0 {
+			ahead.Receive(atBeta, m)
+			acceptor.Receive(atGamma, &messages.P2A{From: string(m.From), Pvalue: m.Pvalue})
+		}
+	}
+	r, state, env := behind(4)
+	r.epochs = epochs{c}
+	for range 2 * stuckPatience {
+		r.Receive(env, &messages.Tick{})
+	}
+	to := destinations[*messages.CatchUp](env)
+	if asked := take[*messages.CatchUp](env); len(asked) == 0 || slices.ContainsFunc(to, func(a Addr) bool { return a != "beta/replica" }) {
+		t.Fatalf("asked %v, want the replica that is ahead", to)
+	}
+	asked := &messages.CatchUp{From: "alpha/replica", Slot: 1}
+
+	atGamma.sent, atBeta.sent, env.sent = nil, nil, nil
+	acceptor.Receive(atGamma, asked)
+	expect(t, "told by an acceptor that knows of no decision", len(take[*messages.CaughtUp](atGamma)[0].Decided), 0)
+	ahead.Receive(atBeta, asked)
+	r.Receive(env, take[*messages.CaughtUp](atBeta)[0])
+	to = destinations[*messages.CatchUp](env)
+	with := take[*messages.CatchUp](env)
+	if len(with) != 1 || to[0] == AcceptorAddr("beta", 1) || to[0] != AcceptorAddr(to[0].Member(), 1) {
+		t.Fatalf("told what is decided, it asks %v, want one acceptor", to)
+	}
+	atGamma.sent = nil
+	acceptor.Receive(atGamma, with[0])
+	r.Receive(env, take[*messages.CaughtUp](atGamma)[0])
+	expect(t, "executed", state.log, "[a b c]")
+
+	atBeta.sent = nil
+	ahead.Receive(atBeta, &messages.CatchUp{From: "delta/replica", Slot: 1})
+	expect(t, "said to a stranger", len(atBeta.sent), 0)
+}
+
+// destinations are to whom messages of a kind were sent.
+func destinations[M any](env *notes) (to []Addr) {
+	for _, s := range env.sent {
+		if _, ok := s.m.(M); ok {
+			to = append(to, s.to)
+		}
+	}
+	return to
+}
+
+// What a replica says of slots is of those that the acceptor holds under that ballot or a
+// higher one only: it may have accepted another decree, and missed the one that is decided.
+func TestAcceptorServesNoOtherDecree(t *testing.T) {
+	a, env := NewAcceptor(AcceptorOptions{Configuration: world3(), ChunkBytes: 1 << 20}), &notes{self: AcceptorAddr("gamma", 1)}
+	for _, v := range []*messages.PValue{{Ballot: ballot(3, 2), Slot: 2}, {Ballot: ballot(5, 2), Slot: 1}} {
+		a.Receive(env, &messages.P2A{From: "beta/epoch-1/leader/commander", Pvalue: v})
+	}
+	env.sent = nil
+	a.Receive(env, &messages.CatchUp{From: "alpha/replica", Slot: 1, Runs: []*messages.DecidedRun{{Ballot: ballot(4, 1), First: 1, Below: 3}}})
+	told := take[*messages.CaughtUp](env)[0].Decided
+	if len(told) != 1 || told[0].Slot != 1 {
+		t.Errorf("told %v, want slot 1 only", told)
+	}
 }
 
 // What nobody executed, and a later slot is decided: a no-op is proposed, which brings to

@@ -21,17 +21,17 @@ const saveEvery = 64
 // accepted for the slot under a higher ballot is the same decree (A5).
 func (a *Acceptor) onDecided(env Env, m *messages.Decided) {
 	for _, v := range m.Decided {
-		if v.Slot < a.forgotten || v.Slot < a.knownBelow() {
+		if v.Slot < a.forgotten {
 			continue
 		}
 		if !a.holds(v.Slot, BallotOf(v.Ballot)) {
 			a.keep(v)
 			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: v}})
 		}
-		a.learnRun(&messages.DecidedRun{Ballot: v.Ballot, First: v.Slot, Below: v.Slot + 1})
+		a.decided.learn(&messages.DecidedRun{Ballot: v.Ballot, First: v.Slot, Below: v.Slot + 1})
 	}
-	if n := len(a.decided); n > 0 && a.knownBelow() >= a.saved+saveEvery {
-		a.saved = a.knownBelow()
+	if n := len(a.decided); n > 0 && a.decided.below() >= a.saved+saveEvery {
+		a.saved = a.decided.below()
 		last := a.decided[n-1]
 		env.Persist(&messages.Record{Kind: &messages.Record_Decided{Decided: &messages.DecidedRun{
 			Ballot: last.Ballot, First: last.First, Below: last.Below,
@@ -40,11 +40,14 @@ func (a *Acceptor) onDecided(env Env, m *messages.Decided) {
 }
 
 // onCatchUp lists the decided decrees from a slot on, as far as they are known
-// here without a gap.
+// here, or to the one who asks, without a gap.
 func (a *Acceptor) onCatchUp(env Env, m *messages.CatchUp) {
+	for _, run := range m.Runs {
+		a.decided.learn(run)
+	}
 	next := m.Slot
 	decided, _ := a.chunk(m.Slot, func(v *messages.PValue) bool {
-		run := a.runOf(v.Slot)
+		run := a.decided.of(v.Slot)
 		if v.Slot != next || run == nil || !a.holds(v.Slot, BallotOf(run.Ballot)) {
 			return false
 		}
@@ -63,34 +66,48 @@ func (a *Acceptor) holds(slot uint64, b Ballot) bool {
 	return ok && BallotOf(v.Ballot).Compare(b) >= 0
 }
 
-// knownBelow is the end of the last run.
-func (a *Acceptor) knownBelow() uint64 {
-	if len(a.decided) == 0 {
+// runs say of slots under which ballots they were decided: consecutive ones that were
+// decided under one ballot are a run. They are in the order of slots; there may be gaps.
+type runs []*messages.DecidedRun
+
+// below is the end of the last run.
+func (r runs) below() uint64 {
+	if len(r) == 0 {
 		return 0
 	}
-	return a.decided[len(a.decided)-1].Below
+	return r[len(r)-1].Below
 }
 
-// learnRun adds a run behind the ones that are known, or lengthens the last.
-func (a *Acceptor) learnRun(r *messages.DecidedRun) {
-	first := max(r.First, a.knownBelow())
-	if first >= r.Below {
+// learn adds a run behind the ones that are known, or lengthens the last.
+func (r *runs) learn(m *messages.DecidedRun) {
+	first := max(m.GetFirst(), r.below())
+	if first >= m.GetBelow() {
 		return
 	}
-	if n := len(a.decided); n > 0 {
-		if last := a.decided[n-1]; last.Below == first && BallotOf(last.Ballot) == BallotOf(r.Ballot) {
-			last.Below = r.Below
+	if n := len(*r); n > 0 {
+		if last := (*r)[n-1]; last.Below == first && BallotOf(last.Ballot) == BallotOf(m.Ballot) {
+			last.Below = m.Below
 			return
 		}
 	}
-	a.decided = append(a.decided, &messages.DecidedRun{Ballot: r.Ballot, First: first, Below: r.Below})
+	*r = append(*r, &messages.DecidedRun{Ballot: m.Ballot, First: first, Below: m.Below})
 }
 
-// runOf finds the run that a slot is in.
-func (a *Acceptor) runOf(slot uint64) *messages.DecidedRun {
-	i := sort.Search(len(a.decided), func(i int) bool { return a.decided[i].Below > slot })
-	if i == len(a.decided) || a.decided[i].First > slot {
+// of finds the run that a slot is in.
+func (r runs) of(slot uint64) *messages.DecidedRun {
+	i := sort.Search(len(r), func(i int) bool { return r[i].Below > slot })
+	if i == len(r) || r[i].First > slot {
 		return nil
 	}
-	return a.decided[i]
+	return r[i]
+}
+
+// from lists the runs from a slot on, for others to keep.
+func (r runs) from(slot uint64) (all []*messages.DecidedRun) {
+	for _, run := range r {
+		if run.Below > slot {
+			all = append(all, &messages.DecidedRun{Ballot: run.Ballot, First: max(run.First, slot), Below: run.Below})
+		}
+	}
+	return all
 }

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"bytes"
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -46,7 +45,7 @@ type Replica struct {
 	sessions  *Sessions
 
 	queued   map[commandID]bool              // the commands in requests and proposals
-	handed   map[commandID]*messages.Command // its client\'s commands that another replica was asked to propose
+	handed   map[commandID]*messages.Command // its client's commands that another replica was asked to propose
 	offices  map[uint64]Ballot               // by epoch: of the leader in office, as far as known
 	justRan  []*messages.PValue              // executed in this turn; the acceptor beside is told
 	ticks    int
@@ -136,6 +135,8 @@ func (r *Replica) Receive(env Env, m proto.Message) {
 		} else {
 			r.onDecision(env, m.Pvalue)
 		}
+	case *messages.CatchUp:
+		r.onCatchUp(env, m)
 	case *messages.CaughtUp:
 		r.onCaughtUp(env, m)
 	case *messages.Office:
@@ -184,14 +185,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) { // Fig. 1 l. 12: unl
 	proposer := r.besideLeader()
 	mine := m.Again || proposer == "" || proposer == env.Self() || Addr(m.From).Member() != r.Name
 	if !mine {
-		for _, c := range unseen {
-			r.handed[idOf(c)] = c
-		}
-		for len(unseen) > 0 { // in messages no longer than a decree
-			n := r.batch(unseen)
-			env.Send(proposer, &messages.Request{From: string(env.Self()), Commands: unseen[:n:n]})
-			unseen = unseen[n:]
-		}
+		r.handOver(env, proposer, unseen)
 		return
 	}
 	for _, c := range unseen {
@@ -338,6 +332,7 @@ func (r *Replica) settleProposal(env Env, decided []byte) {
 	}
 	r.requests = append(p.commands, r.requests...)
 	r.dropExecuted(env)
+	r.handOverLost(env)
 }
 
 // dropExecuted takes out of requests what was executed meanwhile, by way of another
@@ -362,6 +357,7 @@ func (r *Replica) perform(env Env, v *messages.PValue) { // Fig. 1 l. 9
 	var operations [][]byte
 	decree := decreeOf(v.Decree)
 	r.recent.note(v, decree)
+	r.noteRun(v)
 	for _, c := range decree.Commands {
 		// Fig. 1 l. 10: sessions remember, where the figure searches all decisions
 		known, answer := r.sessions.look(c)
@@ -442,16 +438,6 @@ func (r *Replica) onOffice(env Env, m *messages.Office) {
 		r.handOverAgain(env)
 		r.askForMark(env)
 	}
-}
-
-// handOverAgain asks the replica beside a new leader for what the one beside the
-// last was asked for; whatever was decided meanwhile is executed once (S6).
-func (r *Replica) handOverAgain(env Env) {
-	commands := slices.SortedFunc(maps.Values(r.handed), func(a, b *messages.Command) int {
-		return cmp.Compare(a.Sequence, b.Sequence)
-	})
-	clear(r.handed)
-	r.onRequest(env, &messages.Request{From: string(env.Self()), Commands: commands})
 }
 
 // onTick looks at what is missing and tells the others how far this replica is.

@@ -268,6 +268,44 @@ func TestReplicaHandsOver(t *testing.T) {
 	}
 }
 
+// D9: what loses its slot to the replica beside the leader in office goes there, with all
+// that waits behind it: here it would lose the next slots, too, for as long as the other
+// has work. Another member's command goes on, but is that member's to ask for again.
+func TestReplicaHandsOverWhatLostItsSlot(t *testing.T) {
+	r, _, env := newTestReplica(1)
+	again := request("a", "b")
+	again.Again = true
+	r.Receive(env, again)
+	r.Receive(env, &messages.Request{From: string(ReplicaAddr("gamma")), Commands: []*messages.Command{operation(3, 1, "c")}})
+	expect(t, "proposed while nobody is known to be in office", proposed(env), "[1:a]")
+	r.Receive(env, &messages.Office{Ballot: ballot(2, 2), Epoch: 1})
+	env.sent = nil
+
+	r.Receive(env, decided(1, "x"))
+	expect(t, "proposed after the slot was lost", proposed(env), "[]")
+	handed := func() (all []string) {
+		for _, s := range env.sent {
+			if m, ok := s.m.(*messages.Request); ok {
+				for _, c := range m.Commands {
+					all = append(all, fmt.Sprintf("%s:%s", s.to, c.Operation))
+				}
+			}
+		}
+		return all
+	}
+	expect(t, "handed over", handed(), "[beta/replica:a beta/replica:b beta/replica:c]")
+	env.sent = nil
+	r.Receive(env, &messages.Office{Ballot: ballot(3, 3), Epoch: 1})
+	expect(t, "handed to the next in office", handed(), "[gamma/replica:a gamma/replica:b]")
+
+	env.sent = nil
+	r.Receive(env, again)
+	expect(t, "proposed when they come again", proposed(env), "[]") // to gamma's leader
+	if p := take[*messages.Propose](env); len(p) != 1 || p[0].Slot != 2 {
+		t.Errorf("commands that come again are proposed as %v, want one proposal for slot 2", p)
+	}
+}
+
 // D7: a proposal that comes to nothing is sent again, to all leaders, less and less often.
 func TestReplicaProposesAgainToAllLeaders(t *testing.T) {
 	r, _, env := newTestReplica(8)

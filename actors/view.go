@@ -124,6 +124,6 @@ type AcceptorView struct {
 func (a *Acceptor) View() AcceptorView {
 	return AcceptorView{
 		Ballot: a.ballot, Accepted: len(a.accepted), Bytes: a.bytes,
-		Forgotten: a.forgotten, Decided: a.knownBelow(),
+		Forgotten: a.forgotten, Decided: a.decided.below(),
 	}
 }

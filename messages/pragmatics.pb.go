@@ -995,11 +995,13 @@ func (x *Decided) GetDecided() []*PValue {
 	return nil
 }
 
-// CatchUp asks for decided decrees. Replica → acceptor.
+// CatchUp asks for decided decrees. Replica → acceptor; or, where no acceptor is beside
+// the one that executed them, → replica.
 type CatchUp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"` // the first that is wanted
+	Runs          []*DecidedRun          `protobuf:"bytes,3,rep,name=runs,proto3" json:"runs,omitempty"`  // what another replica said of the slots from there on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,14 +1050,23 @@ func (x *CatchUp) GetSlot() uint64 {
 	return 0
 }
 
+func (x *CatchUp) GetRuns() []*DecidedRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
 // CaughtUp lists decided decrees, consecutive from the asked slot on; none when
-// the acceptor does not know, or has forgotten. Acceptor → replica.
+// the acceptor does not know, or has forgotten. Acceptor → replica. A replica says under
+// which ballots slots were decided, with which acceptors can tell the decrees.
 type CaughtUp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"` // the CatchUp's
 	Decided       []*PValue              `protobuf:"bytes,3,rep,name=decided,proto3" json:"decided,omitempty"`
 	Forgotten     uint64                 `protobuf:"varint,4,opt,name=forgotten,proto3" json:"forgotten,omitempty"` // slots below this are gone: fetch a snapshot
+	Runs          []*DecidedRun          `protobuf:"bytes,5,rep,name=runs,proto3" json:"runs,omitempty"`            // of a replica
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1116,6 +1127,13 @@ func (x *CaughtUp) GetForgotten() uint64 {
 		return x.Forgotten
 	}
 	return 0
+}
+
+func (x *CaughtUp) GetRuns() []*DecidedRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
 }
 
 // SnapshotRequest asks for a snapshot of the state, and says how much of it has come.
@@ -1578,7 +1596,7 @@ var File_messages_pragmatics_proto protoreflect.FileDescriptor
 
 const file_messages_pragmatics_proto_rawDesc = "" +
 	"\n" +
-	"\x19messages/pragmatics.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\" \n" +
+	"\x19messages/pragmatics.proto\x12\apmmc.v1\x1a\x14messages/paxos.proto\x1a\x16messages/storage.proto\" \n" +
 	"\x04Ping\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04fromJ\x04\b\x02\x10\x03\"a\n" +
 	"\x04Pong\x12\x12\n" +
@@ -1638,15 +1656,17 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x05chain\x18\a \x01(\x06R\x05chain\"H\n" +
 	"\aDecided\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12)\n" +
-	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"1\n" +
+	"\adecided\x18\x02 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\"Z\n" +
 	"\aCatchUp\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
-	"\x04slot\x18\x02 \x01(\x04R\x04slot\"{\n" +
+	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12'\n" +
+	"\x04runs\x18\x03 \x03(\v2\x13.pmmc.v1.DecidedRunR\x04runs\"\xa4\x01\n" +
 	"\bCaughtUp\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12)\n" +
 	"\adecided\x18\x03 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\x12\x1c\n" +
-	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\"g\n" +
+	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\x12'\n" +
+	"\x04runs\x18\x05 \x03(\v2\x13.pmmc.v1.DecidedRunR\x04runs\"g\n" +
 	"\x0fSnapshotRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
@@ -1723,7 +1743,8 @@ var file_messages_pragmatics_proto_goTypes = []any{
 	(*Tick)(nil),            // 24: pmmc.v1.Tick
 	(*Ballot)(nil),          // 25: pmmc.v1.Ballot
 	(*PValue)(nil),          // 26: pmmc.v1.PValue
-	(*Configuration)(nil),   // 27: pmmc.v1.Configuration
+	(*DecidedRun)(nil),      // 27: pmmc.v1.DecidedRun
+	(*Configuration)(nil),   // 28: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
 	25, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
@@ -1733,13 +1754,15 @@ var file_messages_pragmatics_proto_depIdxs = []int32{
 	25, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
 	25, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
 	26, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
-	26, // 7: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
-	27, // 8: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	27, // 7: pmmc.v1.CatchUp.runs:type_name -> pmmc.v1.DecidedRun
+	26, // 8: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
+	27, // 9: pmmc.v1.CaughtUp.runs:type_name -> pmmc.v1.DecidedRun
+	28, // 10: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_messages_pragmatics_proto_init() }
@@ -1748,6 +1771,7 @@ func file_messages_pragmatics_proto_init() {
 		return
 	}
 	file_messages_paxos_proto_init()
+	file_messages_storage_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -82,6 +82,12 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 				r.breaks("R2", fmt.Sprintf("%s says that it executed slot %d at slot_out %d", rep.self, v.Slot, rep.slotOut))
 			}
 		}
+	case *messages.CaughtUp:
+		for _, run := range m.Runs {
+			if run.Below > rep.slotOut {
+				r.breaks("R2", fmt.Sprintf("%s says that it executed the slots below %d at slot_out %d", rep.self, run.Below, rep.slotOut))
+			}
+		}
 	case *messages.Response:
 		r.responds(rep, to, m)
 	case *messages.ReadRequest:

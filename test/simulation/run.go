@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -118,6 +119,7 @@ func (w *World) converge() {
 		}
 		w.Run(30 * tick)
 	}
+	w.settle()
 	w.loseMinority()
 	w.Run(20 * tick)
 	for _, n := range w.Nodes {
@@ -139,6 +141,39 @@ func (w *World) calm() {
 	for _, n := range w.Nodes {
 		n.slow = 0
 		n.thaw()
+	}
+}
+
+// overtaken is how many slots may be executed, one by one, at the side of a client that
+// waits for one command: what this bounds is a few dozen.
+const overtaken = 120
+
+// settle wants what was asked for to be answered while clients go on: no command starves
+// behind later ones. A change of configuration, too, must come to its end: before that,
+// it is not said how many nodes may fail.
+func (w *World) settle() {
+	asked := make(map[*Client][]uint64)
+	for _, n := range w.Nodes {
+		if n.up {
+			asked[n.Client], n.state.executed = slices.Sorted(maps.Keys(n.Client.open)), 0
+		}
+	}
+	waits := func(n *Node) bool {
+		return slices.ContainsFunc(asked[n.Client], func(seq uint64) bool { return n.Client.open[seq] != nil })
+	}
+	changes := func(n *Node) bool {
+		return n.member().ID != 0 && (len(n.epochs) > 1 || n.latest().Epoch != w.newest().latest().Epoch)
+	}
+	end := w.Now + patience
+	for len(w.Broken) == 0 && slices.ContainsFunc(w.Nodes, func(n *Node) bool { return n.up && (waits(n) || changes(n)) }) {
+		w.Run(5 * tick)
+		for _, n := range w.Nodes {
+			if n.up && waits(n) && (n.state.executed > overtaken || w.Now > end) {
+				w.broken("liveness: a command of %s starves, which has executed %d slots meanwhile:%s", n.name, n.state.executed, n.view())
+			} else if n.up && w.Now > end {
+				w.broken("liveness: a change of configuration does not come to its end: %v:%s", n.epochs, n.view())
+			}
+		}
 	}
 }
 

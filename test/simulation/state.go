@@ -22,7 +22,9 @@ type State struct {
 	Epochs []*messages.Configuration
 	chain  uint64
 	staged []string
-	ran    map[string]bool // what is in Log
+
+	executed int             // slots, in this life, one by one
+	ran      map[string]bool // what is in Log
 }
 
 // NewState returns an empty state.
@@ -143,6 +145,7 @@ func (s *State) Commit(slot uint64, c actors.Changes) {
 	}
 	s.chain = orElse(c.Chain, s.chain)
 	s.Out = slot + 1
+	s.executed++
 }
 
 // Snapshot freezes the state.
