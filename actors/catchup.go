@@ -8,8 +8,8 @@ import (
 )
 
 // This file is how a replica that misses decisions gets them: from acceptors that
-// know what was decided or, when they have forgotten it, in a snapshot of another
-// replica's state (§4), which is in snapshots.go.
+// know what was decided or are told so or, when they have forgotten it, in a snapshot of
+// another replica's state (§4), which is in snapshots.go.
 
 // lag is what a replica knows of its own.
 type lag struct {
@@ -21,7 +21,12 @@ type lag struct {
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
 	asked    int             // questions, to ask another one each time
-	ran      runs            // under which ballots the last slots that this replica executed were decided
+
+	ran    runs   // under which ballots the last slots that this replica executed were decided
+	told   runs   // and those that it misses, as another replica says, …
+	teller string // … whose member this is, until it is asked again
+	toldAt uint64 // slot_out when it said so
+	turn   int    // acceptors that were asked with what it said, to ask another one each time
 
 	fetch   *fetch            // the snapshot that is coming
 	serving map[Addr]*serving // the snapshots that are going out, by their readers
@@ -55,14 +60,16 @@ func (r *Replica) started(env Env) {
 	r.tellLeaders(env)
 }
 
-// askFor asks the acceptor of a member what was decided from slot_out on. A member that
-// has none, though its replica is ahead, says which acceptors need not be asked in vain.
+// askFor asks the acceptor of a member what was decided from slot_out on, with what this
+// replica was told of that. A member that has no acceptor, though its replica is ahead, is
+// asked what it can tell.
 func (r *Replica) askFor(env Env, member string) {
 	c, to := r.epochs.at(r.slotOut), ReplicaAddr(member)
-	if m, _ := c.Named(member); m.Acceptor {
-		to = AcceptorAddr(member, c.Epoch)
+	m := &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut}
+	if named, _ := c.Named(member); named.Acceptor {
+		to, m.Runs = AcceptorAddr(member, c.Epoch), r.lag.told.from(r.slotOut)
 	}
-	env.Send(to, &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut})
+	env.Send(to, m)
 }
 
 // runsKept is for how many runs a replica can tell under which ballots they were decided.
@@ -79,23 +86,29 @@ func (r *Replica) noteRun(v *messages.PValue) {
 // onCatchUp answers a replica that lags, which asks this one because no acceptor is beside
 // it: the decrees are with the acceptors, which do not know them to be decided.
 func (r *Replica) onCatchUp(env Env, m *messages.CatchUp) {
-	if slices.Contains(r.epochs.addresses(Configuration.Replicas), Addr(m.From)) {
-		env.Send(Addr(m.From), &messages.CaughtUp{From: string(env.Self()), Slot: m.Slot, Runs: r.lag.ran.from(m.Slot)})
+	from := Addr(m.From)
+	if r.lag.ran.of(m.Slot) != nil && slices.Contains(r.epochs.addresses(Configuration.Replicas), from) {
+		env.Send(from, &messages.CaughtUp{From: string(env.Self()), Slot: m.Slot, Runs: r.lag.ran.from(m.Slot)})
 	}
 }
 
-// askWith asks an acceptor, another one each time, for what was decided as another
-// replica says.
-func (r *Replica) askWith(env Env, decided []*messages.DecidedRun) {
+// onTold takes what another replica says of the slots that this one misses, and asks an
+// acceptor for the decrees.
+func (r *Replica) onTold(env Env, m *messages.CaughtUp) {
+	told := runs(m.Runs).from(r.slotOut)
+	if len(told) == 0 || !r.isBehind() {
+		return
+	}
+	r.lag.told, r.lag.teller, r.lag.toldAt = told, Addr(m.From).Member(), r.slotOut
+	r.lag.turn++
 	acceptors := r.epochs.at(r.slotOut).Acceptors()
-	r.lag.asked++
-	env.Send(acceptors[r.lag.asked%len(acceptors)], &messages.CatchUp{From: string(env.Self()), Slot: r.slotOut, Runs: decided})
+	r.askFor(env, acceptors[r.lag.turn%len(acceptors)].Member())
 }
 
 // onCaughtUp executes what an acceptor knows, and asks on.
 func (r *Replica) onCaughtUp(env Env, m *messages.CaughtUp) {
 	if len(m.Runs) > 0 {
-		r.askWith(env, m.Runs)
+		r.onTold(env, m)
 		return
 	}
 	before := r.slotOut
@@ -110,6 +123,10 @@ func (r *Replica) onCaughtUp(env Env, m *messages.CaughtUp) {
 		r.askFor(env, from)
 	case !r.lag.started && from == r.Name:
 		r.started(env)
+	case r.lag.teller != "" && r.slotOut > r.lag.toldAt && r.isBehind():
+		teller := r.lag.teller
+		r.lag.teller = ""
+		r.askFor(env, teller) // of what was decided since
 	case m.Forgotten > r.slotOut && r.slotOut == before:
 		r.beginFetch(env)
 	}

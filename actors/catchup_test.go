@@ -105,9 +105,71 @@ func TestReplicaCatchesUpThoughNoAcceptorKnowsWhatIsDecided(t *testing.T) {
 	r.Receive(env, take[*messages.CaughtUp](atGamma)[0])
 	expect(t, "executed", state.log, "[a b c]")
 
-	atBeta.sent = nil
-	ahead.Receive(atBeta, &messages.CatchUp{From: "delta/replica", Slot: 1})
-	expect(t, "said to a stranger", len(atBeta.sent), 0)
+	for _, from := range []string{"delta/replica", "gamma/replica"} {
+		atBeta.sent = nil
+		ahead.Receive(atBeta, &messages.CatchUp{From: from, Slot: 4})
+		expect(t, "said to "+from+", of a slot that is not executed", len(atBeta.sent), 0)
+		ahead.Receive(atBeta, &messages.CatchUp{From: from, Slot: 3})
+		expect(t, "said to a member, not to a stranger, of one that is", len(atBeta.sent) > 0, from == "gamma/replica")
+	}
+}
+
+// What one who lags was told is of no use to others, and may have gaps: an acceptor keeps
+// to what the replica beside it tells.
+func TestAcceptorDoesNotKeepWhatOthersWereTold(t *testing.T) {
+	a, env := NewAcceptor(AcceptorOptions{Configuration: world3(), ChunkBytes: 1 << 20}), &notes{self: AcceptorAddr("gamma", 1)}
+	for slot := range uint64(6) {
+		if slot > 0 {
+			a.Receive(env, &messages.P2A{From: "commander", Pvalue: &messages.PValue{Ballot: ballot(1, 2), Slot: slot}})
+		}
+	}
+	env.sent = nil
+	a.Receive(env, &messages.CatchUp{From: "alpha/replica", Slot: 4, Runs: []*messages.DecidedRun{{Ballot: ballot(1, 2), First: 4, Below: 1 << 63}}})
+	expect(t, "told with the runs", len(take[*messages.CaughtUp](env)[0].Decided), 2)
+	a.Receive(env, &messages.CatchUp{From: "alpha/replica", Slot: 4})
+	expect(t, "told without them", len(take[*messages.CaughtUp](env)[0].Decided), 0)
+	a.Receive(env, &messages.Decided{Decided: []*messages.PValue{{Ballot: ballot(1, 2), Slot: 1}, {Ballot: ballot(1, 2), Slot: 2}}})
+	a.Receive(env, &messages.CatchUp{From: "alpha/replica", Slot: 1})
+	expect(t, "told of what the replica beside it executed", len(take[*messages.CaughtUp](env)[0].Decided), 2)
+}
+
+// Told of more than an acceptor says at once, a replica goes on asking there; when all is
+// said and others went on, it asks once what there is now, and asks nobody for nothing.
+func TestReplicaAsksOnWithWhatItWasTold(t *testing.T) {
+	r, state, env := behind(9)
+	for i := range r.epochs {
+		r.epochs[i].Members[1].Acceptor = false // beta's
+	}
+	run := func(first, below uint64) *messages.CaughtUp {
+		return &messages.CaughtUp{From: "beta/replica", Slot: first, Runs: []*messages.DecidedRun{{Ballot: ballot(1, 2), First: first, Below: below}}}
+	}
+	r.Receive(env, run(1, 4))
+	asked := destinations[*messages.CatchUp](env)
+	if len(asked) != 1 || asked[0].Member() == "beta" {
+		t.Fatalf("told what is decided, it asks %v, want one acceptor", asked)
+	}
+	from := string(asked[0])
+	env.sent = nil
+	r.Receive(env, &messages.CaughtUp{From: from, Slot: 1, Decided: []*messages.PValue{decided(1, "a").Pvalue, decided(2, "b").Pvalue}})
+	if on := take[*messages.CatchUp](env); len(on) != 1 || on[0].Slot != 3 || len(on[0].Runs) != 1 || on[0].Runs[0].First != 3 {
+		t.Errorf("after a first part it asks %v, want slot 3 with the rest of the run", on)
+	}
+	r.Receive(env, &messages.CaughtUp{From: from, Slot: 3, Decided: []*messages.PValue{decided(3, "c").Pvalue}})
+	env.sent = nil
+	r.Receive(env, &messages.CaughtUp{From: from, Slot: 4})
+	expect(t, "asked when all is said", destinations[*messages.CatchUp](env), "[beta/replica]")
+	env.sent = nil
+	r.Receive(env, &messages.CaughtUp{From: from, Slot: 4})
+	r.Receive(env, run(1, 4))
+	expect(t, "asked for nothing new", destinations[*messages.CatchUp](env), "[]")
+	expect(t, "executed", state.log, "[a b c]")
+	turns := make(map[Addr]bool)
+	for range 4 {
+		r.Receive(env, run(4, 9))
+		turns[destinations[*messages.CatchUp](env)[0]] = true
+		env.sent = nil
+	}
+	expect(t, "acceptors asked in turn", len(turns), 2)
 }
 
 // destinations are to whom messages of a kind were sent.

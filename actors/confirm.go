@@ -17,7 +17,7 @@ type office struct {
 	confirmedAt map[Addr]int // the tick of an acceptor's last confirmation
 	shownAt     int          // the tick of the last round
 
-	number  uint64 // of the round under way or, when unheard is empty, of the last
+	number  uint64 // of the round under way or, when unheard is empty, of the last; no life used it before
 	asking  bool   // a round is under way
 	unheard waitfor
 
@@ -42,6 +42,9 @@ func (l *Leader) takeOffice(env Env) {
 	l.standing = inOffice // Fig. 7 l. 5
 	o := &l.office
 	o.serves, o.waiting, o.asking = nil, nil, false
+	// An acceptor answers a question of an earlier life with the ballot that it holds, which
+	// may be this one: if that came late, it must answer no round of this office (S8).
+	o.number = l.ballot.Round << 32
 	o.progressed()
 	for _, a := range l.Configuration.Acceptors() {
 		o.confirmedAt[a] = o.ticks

@@ -40,14 +40,15 @@ func (a *Acceptor) onDecided(env Env, m *messages.Decided) {
 }
 
 // onCatchUp lists the decided decrees from a slot on, as far as they are known
-// here, or to the one who asks, without a gap.
+// here, or to the one who asks, without a gap. What that one knows is not kept: it may
+// leave out what the replica beside this acceptor will tell.
 func (a *Acceptor) onCatchUp(env Env, m *messages.CatchUp) {
-	for _, run := range m.Runs {
-		a.decided.learn(run)
-	}
-	next := m.Slot
+	next, told := m.Slot, runs(m.Runs)
 	decided, _ := a.chunk(m.Slot, func(v *messages.PValue) bool {
 		run := a.decided.of(v.Slot)
+		if run == nil {
+			run = told.of(v.Slot)
+		}
 		if v.Slot != next || run == nil || !a.holds(v.Slot, BallotOf(run.Ballot)) {
 			return false
 		}

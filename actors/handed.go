@@ -27,8 +27,8 @@ func (r *Replica) handOver(env Env, proposer Addr, commands []*messages.Command)
 	}
 }
 
-// handOverLost hands over all that waits when this replica lost a slot to the one beside
-// the leader: while that one has work, it would lose the next slots to it, too.
+// handOverLost hands over all that waits when this replica lost a slot. It is the one
+// beside the leader that wins them: while that has work, the next ones would be lost, too.
 func (r *Replica) handOverLost(env Env) {
 	proposer := r.besideLeader()
 	if proposer == "" || proposer == env.Self() {

@@ -308,31 +308,34 @@ func (r *Replica) advance(env Env) {
 			break
 		}
 		r.drop(r.slotOut)
-		r.settleProposal(env, v.Decree) // Fig. 1 l. 15
-		r.perform(env, v)               // Fig. 1 l. 16
+		lost := r.settleProposal(v.Decree) // Fig. 1 l. 15
+		r.perform(env, v)                  // Fig. 1 l. 16
+		if lost {
+			r.dropExecuted(env)
+			r.handOverLost(env)
+		}
 	}
 	r.slotIn = max(r.slotIn, r.slotOut)
 	r.serveReads(env)
 }
 
-// settleProposal ends what this replica proposed for slot_out: it is done, or has to
-// be proposed again if the slot decided something else.
-func (r *Replica) settleProposal(env Env, decided []byte) {
+// settleProposal ends what this replica proposed for slot_out: it is done, or lost, and has
+// to be proposed again, if the slot decided something else.
+func (r *Replica) settleProposal(decided []byte) (lost bool) {
 	// Fig. 1 l. 15
 	p, ok := r.proposals[r.slotOut]
 	if !ok {
-		return
+		return false
 	}
 	delete(r.proposals, r.slotOut)
 	if bytes.Equal(p.decree, decided) {
 		for _, c := range p.commands {
 			delete(r.queued, idOf(c))
 		}
-		return
+		return false
 	}
 	r.requests = append(p.commands, r.requests...)
-	r.dropExecuted(env)
-	r.handOverLost(env)
+	return true
 }
 
 // dropExecuted takes out of requests what was executed meanwhile, by way of another

@@ -389,35 +389,6 @@ func TestC1_ASlotKeepsItsProposal(t *testing.T) {
 	}
 }
 
-// S8: a read is answered by a round of confirmation that began after it came, with
-// distinct acceptors, and with the highest slot proposed or adopted.
-func TestS8_AReadWaitsForItsOwnRound(t *testing.T) {
-	l, env := inOfficeWith(t, 1, pvalue(1, 2, 4, "late"))
-	first := take[*messages.Confirm](env)[0].Number // began before the read
-	l.Receive(env, &messages.ReadRequest{From: "beta/replica", Number: 77})
-	confirm := func(number uint64, from string) {
-		l.Receive(env, &messages.Confirmed{From: string(AcceptorAddr(from, 1)), Ballot: l.ballot.Proto(), Number: number})
-	}
-	confirm(first, "alpha")
-	confirm(first, "beta")
-	for _, s := range env.sent {
-		if _, ok := s.m.(*messages.ReadMark); ok {
-			t.Fatal("the read is answered by a round that began before it")
-		}
-	}
-	second := take[*messages.Confirm](env)[0].Number
-	confirm(second, "alpha")
-	confirm(second, "alpha")
-	confirm(second, "stranger")
-	if marks := take[*messages.ReadMark](env); len(marks) != 0 {
-		t.Fatalf("one acceptor is no majority: %v", marks)
-	}
-	confirm(second, "gamma")
-	if marks := take[*messages.ReadMark](env); len(marks) != 1 || marks[0].Slot != 4 || marks[0].Number != 77 {
-		t.Errorf("marks %v, want slot 4 for 77", marks)
-	}
-}
-
 // S10: a leader that reaches no majority gives up; Fig. 7 l. 6: so does a preempted one.
 func TestS10_GivesUpOffice(t *testing.T) {
 	l, env := inOfficeWith(t, 1)

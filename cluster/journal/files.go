@@ -87,10 +87,12 @@ var zeros [ahead]byte
 func (f *file) WriteAt(b []byte, at int64) (int, error) {
 	end := at + int64(len(b))
 	if filled := min(end+ahead, f.size); end > f.filled && end < filled && len(b) <= ahead/4 {
-		if _, err := f.File.WriteAt(zeros[:filled-end], end); err != nil {
+		switch _, err := f.File.WriteAt(zeros[:filled-end], end); {
+		case err == nil:
+			f.filled = filled
+		case !isFull(err): // b may have room all the same
 			return 0, err
 		}
-		f.filled = filled
 	}
 	return f.File.WriteAt(b, at)
 }

@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -66,9 +67,9 @@ func describe(m proto.Message) string {
 	case *messages.ReadReady:
 		return fmt.Sprintf("read ready %d", m.Number)
 	case *messages.Confirm:
-		return fmt.Sprintf("confirm %s round %d", actors.BallotOf(m.Ballot), m.Number)
+		return fmt.Sprintf("confirm %s round %d", actors.BallotOf(m.Ballot), m.Number&math.MaxUint32) // above is the ballot's round
 	case *messages.Confirmed:
-		return fmt.Sprintf("confirmed %s round %d", actors.BallotOf(m.Ballot), m.Number)
+		return fmt.Sprintf("confirmed %s round %d", actors.BallotOf(m.Ballot), m.Number&math.MaxUint32)
 	}
 	return ""
 }

@@ -51,7 +51,7 @@ var mutants = []mutant{
 	{"a replica ignores WINDOW (S4)", "replica.go", "r.slotIn < r.slotOut+r.window()", "r.slotIn < r.slotOut+4*r.window()", 0},
 	{"a replica takes what was passed on under a lower ballot (C2)", "passed.go", "if !ok || BallotOf(v.Ballot).Compare(b) < 0 {", "if !ok {", 0},
 	{"what lost its slot is dropped (R5, liveness)", "replica.go", "r.requests = append(p.commands, r.requests...)", "_ = p", 0},
-	{"what lost its slot stays with the replica that loses (liveness)", "handover.go", "if proposer == \"\" || proposer == env.Self() {", "if proposer != \"none\" {", 0},
+	{"what lost its slot stays with the replica that loses (liveness)", "handed.go", "if proposer == \"\" || proposer == env.Self() {", "if proposer != \"none\" {", 0},
 	{"a configuration governs at once (S3)", "epochs.go", "next.First = slot + last.Window", "next.First = slot + 1", 0},
 	{"proposals go to the last epoch's leaders (S3)", "epochs.go", "for i > 0 && e[i].First > slot {", "for i > 0 && e[i].First > slot && e[i].Epoch > 1000 {", 0},
 	{"a damaged chunk is taken (snapshots)", "snapshots.go", "if m.Gone || m.Slot < r.slotOut {", "if m.Gone {", 0},

@@ -73,7 +73,7 @@ func describeMessage(e actors.Event) string {
 	case *messages.CatchUp:
 		return fmt.Sprintf("catch up from slot %d", m.Slot)
 	case *messages.CaughtUp:
-		return fmt.Sprintf("caught up: %d decrees from slot %d", len(m.Decided), m.Slot)
+		return fmt.Sprintf("caught up: %d decrees from slot %d, %d runs told", len(m.Decided), m.Slot, len(m.Runs))
 	case *messages.SnapshotChunk:
 		return fmt.Sprintf("snapshot of slot %d, offset %d", m.Slot, m.Offset)
 	}
