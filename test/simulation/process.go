@@ -204,6 +204,12 @@ func (p *process) Persist(rec *messages.Record) {
 	})
 }
 
+// restores tells whether a node's replica fetches a snapshot.
+func (n *Node) restores() bool {
+	p := n.roles[actors.ReplicaAddr(n.name)]
+	return p != nil && p.role.(*actors.Replica).View().Restoring
+}
+
 // view shows a node's roles.
 func (n *Node) view() string {
 	var b strings.Builder

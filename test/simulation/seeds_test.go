@@ -84,7 +84,6 @@ var onceFailed = map[uint64]string{
 	552: "replicas without a saved state took themselves for new ones, all at once",
 	28:  "a replica waited for ever for the acceptor of an epoch that was over",
 
-	11363:            "replicas fetched snapshot after snapshot, as no acceptor was beside the one that was ahead",
 	1795875072376045: "a replica lost slot after slot to the one beside the leader, and kept what it had lost",
 }
 
