@@ -11,8 +11,8 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// confirmation is a leader's question whether its ballot stands. In each of its lives it
-// numbers them anew, and a disk that hangs holds back an answer for longer than one.
+// confirmation is a leader's question whether its ballot stands. All are kept, not the last
+// alone: a disk that hangs can hold back an answer for longer than a leader's life.
 type confirmation struct {
 	leader actors.Addr
 	number uint64

@@ -23,7 +23,7 @@ type State struct {
 	chain  uint64
 	staged []string
 
-	executed int             // slots, in this life, one by one
+	executed int             // slots, one by one, since the node or settle began
 	ran      map[string]bool // what is in Log
 }
 
