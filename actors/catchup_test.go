@@ -170,6 +170,8 @@ func TestReplicaAsksOnWithWhatItWasTold(t *testing.T) {
 		env.sent = nil
 	}
 	expect(t, "acceptors asked in turn", len(turns), 2)
+	r.Receive(env, &messages.CaughtUp{From: from, Slot: 4})
+	expect(t, "asked when what it was told brought nothing", destinations[*messages.CatchUp](env), "[]")
 }
 
 // destinations are to whom messages of a kind were sent.
