@@ -143,6 +143,7 @@ func (db *database) sweepStep(sweepable func(compacted int64) int64) (more bool,
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return false, err
 	}
+	db.pass() // or its space would not be free
 	db.swept.Store(next.main)
 	if !more {
 		db.swept.Store(compacted + 1)

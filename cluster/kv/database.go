@@ -21,6 +21,7 @@ type database struct {
 	flushed  atomic.Uint64            // executed, as far as it is known to be on disk
 	swept    atomic.Int64             // the compactor has done its work up to here
 	leases   []leaseNews              // that there were when it was opened, for the lessor
+	present  present
 	hot      *hot
 	alarms   atomic.Pointer[alarms] // as of the last Commit
 
@@ -120,6 +121,7 @@ func (s *Store) acquire() (*database, error) {
 
 func (db *database) release() {
 	if db.refs.Add(-1) == 0 {
+		db.pass()
 		db.closed(db, db.Close())
 	}
 }
@@ -135,23 +137,21 @@ func (s *Store) databaseClosed(db *database, err error) {
 	}
 }
 
-// view returns a snapshot for a query, and what ends it.
+// view returns the last committed state for a query, and what ends that.
 func (s *Store) view() (view, func(), error) {
 	db, err := s.acquire()
 	if err != nil {
 		return view{}, nil, err
 	}
-	snapshot := db.NewSnapshot()
-	end := func() {
-		snapshot.Close()
-		db.release()
-	}
-	p, err := readPosition(snapshot)
+	m, err := db.moment()
 	if err != nil {
-		end()
+		db.release()
 		return view{}, nil, err
 	}
-	return view{r: snapshot, position: p}, end, nil
+	return m.view, func() {
+		m.end()
+		db.release()
+	}, nil
 }
 
 // logger is Pebble's way to hclog.

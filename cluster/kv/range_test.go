@@ -1,6 +1,7 @@
 package kv_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -217,4 +218,45 @@ func TestAClosedStoreAnswersErrClosed(t *testing.T) {
 	if _, err := n.Snapshot(); err != kv.ErrClosed {
 		t.Errorf("snapshot: %v", err)
 	}
+}
+
+// Queries share one of Pebble's snapshots until the next commit, and none is held longer:
+// not by a commit, a sweep, or a restore.
+func TestQueriesShareAMoment(t *testing.T) {
+	n := newNode(t)
+	open := func() int { return n.Pebble().Metrics().Snapshots.Count }
+	expect := func(after string, want int) {
+		t.Helper()
+		if got := open(); got != want {
+			t.Errorf("after %s, %d snapshots are open, want %d", after, got, want)
+		}
+	}
+	n.execute(put("a", "1"))
+	expect("a put", 0)
+	for range 3 {
+		n.get(requestKey("a"))
+	}
+	expect("three gets", 1)
+	n.execute(put("a", "2"))
+	expect("another put", 0)
+	if got := string(n.get(requestKey("a")).Kvs[0].Value); got != "2" {
+		t.Errorf("it reads %q, want what the last put wrote", got)
+	}
+	snapshot := n.snapshot()
+	n.get(requestKey("a"))
+	old := n.Pebble()
+	if err := n.Restore(bytes.NewReader(snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	if old == n.Pebble() {
+		t.Fatal("a restore goes on in the same database")
+	}
+	expect("a restore", 0)
+	n.StopCompactor()
+	n.compact(2)
+	n.get(requestKey("a"))
+	if _, err := n.SweepStep(); err != nil {
+		t.Fatal(err)
+	}
+	expect("a sweep", 0) // or the space of what it deleted would not be free
 }

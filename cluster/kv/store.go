@@ -190,6 +190,7 @@ func (s *Store) Commit(slot uint64, records []cluster.Record) error {
 	if err := g.commit(after, records); err != nil {
 		return fmt.Errorf("kv: commit slot %d: %w", slot, err)
 	}
+	db.pass()
 	db.committedBytes.Add(g.bytes)
 	db.position.Store(&after)
 	if !slices.Equal(g.alarms, *db.alarms.Load()) {
