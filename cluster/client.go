@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -147,6 +148,7 @@ func (c *clientActor) Receive(ctx actor.Context) {
 	case *messages.ReadReady:
 		c.onReadReady(m)
 	case kick:
+		runtime.Gosched() // who is about to ask does so, and all go in one message
 		c.flush()
 	case askTick:
 		c.asking() // a second one, of before a restart, must not go on beside it

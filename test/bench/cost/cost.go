@@ -33,6 +33,7 @@ type Cost struct {
 	// with load.
 	P2a, P2b, Decision, Again, Other Sent
 
+	Requests    uint64 // to a replica, from the proposers beside it: what came at a time goes in one
 	Syncs       uint64 // of journals
 	Allocations uint64 // objects on the heap, those of the proposers among them
 	Seconds     float64
@@ -65,6 +66,12 @@ type sent struct {
 }
 
 func (c *counter) observe(e actors.Event) {
+	if _, request := e.Message.(*messages.Request); request && e.Kind == actors.Received {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cost.Requests++
+		return
+	}
 	if e.Kind != actors.Sent || e.Peer.Member() == e.Self.Member() {
 		return
 	}
@@ -172,16 +179,16 @@ func (c *counter) run(cluster *nodes.Nodes) error {
 // Table writes costs as a table of Markdown.
 func Table(w io.Writer, all []Cost) error {
 	_, err := fmt.Fprint(w, "| nodes | at a time | commands a decree | messages a decree | bytes a command | fsyncs a decree | fsyncs a second | "+
-		"allocations a command | goroutines | roles alive | messages sent again | other messages a second |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+		"requests a command | allocations a command | goroutines | roles alive | messages sent again | other messages a second |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, c := range all {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "| %d | %d | %.1f | %.1f | %.0f | %.1f | %.0f | %.0f | %d | %d | %d | %.0f |\n",
+		_, err = fmt.Fprintf(w, "| %d | %d | %.1f | %.1f | %.0f | %.1f | %.0f | %.2f | %.0f | %d | %d | %d | %.0f |\n",
 			c.Nodes, c.Proposers, float64(c.Commands())/float64(c.Decrees),
 			c.PerDecree(c.P2a.Messages+c.P2b.Messages+c.Decision.Messages),
 			c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), c.PerDecree(c.Syncs), float64(c.Syncs)/c.Seconds,
-			c.PerCommand(c.Allocations), c.Goroutines, c.Actors, c.Again.Messages, float64(c.Other.Messages)/c.Seconds)
+			c.PerCommand(c.Requests), c.PerCommand(c.Allocations), c.Goroutines, c.Actors, c.Again.Messages, float64(c.Other.Messages)/c.Seconds)
 	}
 	return err
 }
@@ -189,6 +196,7 @@ func Table(w io.Writer, all []Cost) error {
 // Model says what a load has to cost at the most, and returns an error for all that is
 // beyond it. A decree is a p2a, a p2b and a decision to or from each other node; its
 // commands travel in the first only. Each acceptor has at most one fsync for it.
+// Proposers that are many share their requests to the replica.
 // What is sent again is not in it: that is a matter of time.
 func (c Cost) Model() error {
 	others, slack := float64(c.Nodes-1), 1.1 // for what is under way when the counting begins and ends
@@ -204,6 +212,9 @@ func (c Cost) Model() error {
 	perDecree := 3 * others * decreeBytes * c.PerCommand(c.Decrees)
 	most("bytes a command", c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), (others*float64(c.Size+commandBytes)+perDecree)*slack)
 	most("fsyncs a decree", c.PerDecree(c.Syncs), (float64(c.Nodes)+c.PerDecree(c.Again.Messages))*slack)
+	if c.Proposers >= manyProposers {
+		most("requests a command", c.PerCommand(c.Requests), 0.25)
+	}
 	// What a node has besides proposers and its window does not grow with the load.
 	most("roles", float64(c.Actors), float64(roles(c.Nodes)))
 	most("goroutines", float64(c.Goroutines), float64(c.Proposers+c.Nodes*(goroutines+links*(c.Nodes-1))))
@@ -212,11 +223,12 @@ func (c Cost) Model() error {
 
 // What is there besides operations.
 const (
-	commandBytes = 40  // of a command: client, incarnation, sequence, and what is settled
-	decreeBytes  = 70  // of a message: who sends it, ballot and slot
-	goroutines   = 60  // of a node …
-	links        = 12  // … and for each peer
-	window       = 128 // commanders at a time, at the most
+	commandBytes  = 40  // of a command: client, incarnation, sequence, and what is settled
+	decreeBytes   = 70  // of a message: who sends it, ballot and slot
+	goroutines    = 60  // of a node …
+	links         = 12  // … and for each peer
+	manyProposers = 64  // so many that they meet on their way to the replica
+	window        = 128 // commanders at a time, at the most
 )
 
 // roles is how many roles there are: a replica, a leader and an acceptor in each
