@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -11,8 +12,8 @@ import (
 // for safety: a leader may run at any time, and the worst is that two disturb each
 // other.
 //
-// A passive leader pings the others. When the one in office has been silent for a
-// while it asks the acceptors what they heard, goes on asking until the time-out is
+// A passive leader pings the one in office, and all others when that one does not answer
+// or is not known. When it has been silent for a while the leader asks the acceptors what they heard, goes on asking until the time-out is
 // over, and runs if a majority heard nothing in between. So a node that only lost
 // its own links, or comes back from isolation, disturbs nobody.
 
@@ -75,7 +76,7 @@ func (l *Leader) onTick(env Env) {
 	e := &l.election
 	e.silent++
 	e.ticks++
-	for _, other := range l.others(env) {
+	for _, other := range l.pinged(env) {
 		env.Send(other, &messages.Ping{From: string(env.Self())})
 	}
 	switch {
@@ -95,6 +96,20 @@ func (l *Leader) onTick(env Env) {
 		}
 	}
 }
+
+// pinged lists whom this leader asks whether they are in office: the one that it takes to
+// be, as long as that answers; else everybody may be.
+func (l *Leader) pinged(env Env) []Addr {
+	e := &l.election
+	if m, ok := l.Configuration.Member(e.ballot.Leader); ok && m.Leader && m.ID != l.ID && e.silent <= promptTicks {
+		return []Addr{LeaderAddr(m.Name, l.Configuration.Epoch)}
+	}
+	return slices.DeleteFunc(l.Configuration.Leaders(), func(a Addr) bool { return a == env.Self() })
+}
+
+// promptTicks is how many ticks after the last pong of the one in office a leader takes
+// it to be answering.
+const promptTicks = 2
 
 // canvass begins to ask whether others, too, miss the one in office.
 func (l *Leader) canvass(env Env) {

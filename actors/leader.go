@@ -3,7 +3,6 @@ package actors
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -241,9 +240,4 @@ func (l *Leader) first() uint64 {
 
 func (l *Leader) dropBelow(low uint64) {
 	maps.DeleteFunc(l.proposals, func(slot uint64, _ *messages.PValue) bool { return slot < low })
-}
-
-// others lists the leaders but this one.
-func (l *Leader) others(env Env) []Addr {
-	return slices.DeleteFunc(l.Configuration.Leaders(), func(a Addr) bool { return a == env.Self() })
 }
