@@ -20,7 +20,8 @@ type lag struct {
 	heard    map[Addr]int    // the tick at which it said so
 	seen     uint64          // slot_out at the last tick
 	stuck    int             // ticks in which slot_out stood still though it should not
-	asked    int             // questions, to ask another one each time
+	asked    int             // questions, to ask another one each time …
+	fetches  int             // … and snapshots, counted apart: several questions go before each
 
 	ran    runs   // under which ballots the last slots that this replica executed were decided
 	told   runs   // and those that it misses, as another replica says, …

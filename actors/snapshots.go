@@ -66,15 +66,15 @@ func (r *Replica) beginFetch(env Env) {
 	if len(ahead) == 0 || r.lag.fetch != nil {
 		return
 	}
-	r.lag.asked++
-	r.lag.fetch = &fetch{from: ahead[r.lag.asked%len(ahead)], writer: r.State.Restore(), early: make(map[uint64]*messages.SnapshotChunk)}
+	r.lag.fetches++
+	r.lag.fetch = &fetch{from: ahead[r.lag.fetches%len(ahead)], writer: r.State.Restore(), early: make(map[uint64]*messages.SnapshotChunk)}
 	r.askForChunks(env)
 }
 
 func (r *Replica) askForChunks(env Env) {
 	f := r.lag.fetch
 	env.Send(f.from, &messages.SnapshotRequest{
-		From: string(env.Self()), Slot: f.slot, Offset: f.offset,
+		From: string(env.Self()), Slot: f.slot, Offset: f.offset, Executed: r.slotOut,
 		Again: f.silent > 0 && f.silent%chunkPatience == 0,
 	})
 }
@@ -151,6 +151,9 @@ func (r *Replica) jump(env Env) {
 // onSnapshotRequest sends what may be sent of a snapshot that another replica fetches.
 func (r *Replica) onSnapshotRequest(env Env, m *messages.SnapshotRequest) {
 	to := Addr(m.From)
+	if m.Executed > 0 { // it may be of an epoch that does not have this replica, and tell it nothing else
+		r.lag.executed[to] = m.Executed
+	}
 	s := r.lag.serving[to]
 	switch {
 	case m.Slot == 0 && s.begins() && s.slot >= r.lag.executed[to]: // it has not heard of it yet

@@ -191,6 +191,47 @@ func TestSnapshotOfAnother(t *testing.T) {
 	}
 }
 
+// A replica of an epoch before the sender's tells the sender only in its requests how far
+// it is: one that has the snapshot held for it, and wants a newer one, gets a newer one.
+func TestSnapshotThatTheReaderHasIsNotSentAgain(t *testing.T) {
+	x := newTransfer(t)
+	x.from.ChunkBytes = 20               // all of it is on its way at a time
+	x.from.lag.executed[x.here.self] = 1 // the last that was heard of it
+	x.arrives()
+	newer := x.from.State.(*logState)
+	newer.out, x.from.slotOut = 900, 900
+	x.reader.lag.executed[x.there.self] = 900
+	x.reader.beginFetch(&x.here)
+	for range 100 {
+		x.pass()
+		x.tick()
+	}
+	if x.state.out != 900 {
+		t.Errorf("it is at %d, want 900: the snapshot that it has is sent again", x.state.out)
+	}
+}
+
+// A replica to which one sends nothing of use fetches from each of those ahead in turn,
+// however many questions it asks before.
+func TestSnapshotIsFetchedFromAllInTurn(t *testing.T) {
+	x := newTransfer(t)
+	x.reader.onLearned(&messages.Learned{From: string(ReplicaAddr("gamma")), Executed: 100})
+	x.reader.lag.started = true
+	x.reader.dropFetch()
+	asked := make(map[Addr]bool)
+	for range 100 {
+		x.reader.onTick(&x.here)
+		if f := x.reader.lag.fetch; f != nil {
+			asked[f.from] = true
+			x.reader.onTick(&x.here)
+			x.reader.dropFetch()
+		}
+	}
+	if len(asked) != 2 {
+		t.Errorf("it fetches from %v, want both that are ahead", asked)
+	}
+}
+
 // S5, relaxed by time: what the reader of a snapshot will want is kept, within RetainBytes.
 func TestS5_KeepsWhatAReaderWants(t *testing.T) {
 	a, env := newTestAcceptor(), &notes{}

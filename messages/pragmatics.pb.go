@@ -1141,9 +1141,10 @@ func (x *CaughtUp) GetRuns() []*DecidedRun {
 type SnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`     // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
-	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes that have come
-	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`   // nothing has come for a while: what was sent from there on is lost
+	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`         // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`     // bytes that have come
+	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`       // nothing has come for a while: what was sent from there on is lost
+	Executed      uint64                 `protobuf:"varint,5,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed by who asks, who may tell others so but not this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1204,6 +1205,13 @@ func (x *SnapshotRequest) GetAgain() bool {
 		return x.Again
 	}
 	return false
+}
+
+func (x *SnapshotRequest) GetExecuted() uint64 {
+	if x != nil {
+		return x.Executed
+	}
+	return 0
 }
 
 // SnapshotChunk is a part of a snapshot.
@@ -1666,12 +1674,13 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12)\n" +
 	"\adecided\x18\x03 \x03(\v2\x0f.pmmc.v1.PValueR\adecided\x12\x1c\n" +
 	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\x12'\n" +
-	"\x04runs\x18\x05 \x03(\v2\x13.pmmc.v1.DecidedRunR\x04runs\"g\n" +
+	"\x04runs\x18\x05 \x03(\v2\x13.pmmc.v1.DecidedRunR\x04runs\"\x83\x01\n" +
 	"\x0fSnapshotRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x14\n" +
-	"\x05again\x18\x04 \x01(\bR\x05again\"\xa7\x01\n" +
+	"\x05again\x18\x04 \x01(\bR\x05again\x12\x1a\n" +
+	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"\xa7\x01\n" +
 	"\rSnapshotChunk\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
