@@ -60,7 +60,7 @@ screenshots: browser ## Take the README's pictures of the page, into docs, in tw
 
 .PHONY: test
 test: check browser iproute promtool ## Run all checks and all tests, with the race detector
-	$(GOTESTSUM) --format pkgname -- -race -timeout 14m $$(go list ./... | grep -vE '$(ALONE)')
+	$(GOTESTSUM) --format pkgname -- -race -timeout 14m -p $$(($$(nproc) + 1)) $$(go list ./... | grep -vE '$(ALONE)')
 	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
 	cd test/etcd && go vet ./...

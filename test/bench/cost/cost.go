@@ -195,7 +195,8 @@ func Table(w io.Writer, all []Cost) error {
 
 // Model says what a load has to cost at the most, and returns an error for all that is
 // beyond it. A decree is a p2a, a p2b and a decision to or from each other node; its
-// commands travel in the first only. Each acceptor has at most one fsync for it.
+// commands travel in the first only. Each acceptor has at most one fsync for it, and a few
+// in each second.
 // Proposers that are many share their requests to the replica.
 // What is sent again is not in it: that is a matter of time.
 func (c Cost) Model() error {
@@ -211,7 +212,8 @@ func (c Cost) Model() error {
 	most("decisions a decree", c.PerDecree(c.Decision.Messages), others*slack)
 	perDecree := 3 * others * decreeBytes * c.PerCommand(c.Decrees)
 	most("bytes a command", c.PerCommand(c.P2a.Bytes+c.P2b.Bytes+c.Decision.Bytes), (others*float64(c.Size+commandBytes)+perDecree)*slack)
-	most("fsyncs a decree", c.PerDecree(c.Syncs), (float64(c.Nodes)+c.PerDecree(c.Again.Messages))*slack)
+	withTime := float64(c.Nodes) * syncsASecond * c.Seconds / float64(c.Decrees)
+	most("fsyncs a decree", c.PerDecree(c.Syncs), (float64(c.Nodes)+c.PerDecree(c.Again.Messages))*slack+withTime)
 	if c.Proposers >= manyProposers {
 		most("requests a command", c.PerCommand(c.Requests), 0.25)
 	}
@@ -225,6 +227,7 @@ func (c Cost) Model() error {
 const (
 	commandBytes  = 40  // of a command: client, incarnation, sequence, and what is settled
 	decreeBytes   = 70  // of a message: who sends it, ballot and slot
+	syncsASecond  = 5   // of a node, which come with time: its disk is probed, and what it forgot is noted
 	goroutines    = 60  // of a node …
 	links         = 12  // … and for each peer
 	manyProposers = 64  // so many that they meet on their way to the replica
