@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/pmmc-go/pmmc/messages"
@@ -19,11 +18,12 @@ import (
 
 // election is what a passive leader knows of the one in office.
 type election struct {
-	timeout timeout
-	ballot  Ballot // of the one in office; ⊥ when none is known
-	silent  int    // ticks since its last sign of life
-	limit   int    // how many are too many; drawn anew, with jitter, for each wait
-	laggard uint64 // executed when it last stood back to catch up
+	timeout    timeout
+	ballot     Ballot // of the one in office; ⊥ when none is known
+	silent     int    // ticks since its last sign of life
+	limit      int    // how many are too many; drawn anew, with jitter, for each wait
+	unanswered int    // pings since it last answered one, whoever else gave a sign of its life
+	laggard    uint64 // executed when it last stood back to catch up
 
 	ticks  uint64                       // ever; they number the canvasses
 	before map[Addr]*messages.Canvassed // an acceptor's first answer of this canvass
@@ -46,7 +46,7 @@ func (l *Leader) listen(env Env) {
 
 // recognise takes note of who runs or is in office.
 func (l *Leader) recognise(env Env, b Ballot, why Reason) {
-	l.election.ballot, l.why = b, why
+	l.election.ballot, l.why, l.election.unanswered = b, why, 0
 	l.listen(env)
 	l.tellReplica(env)
 }
@@ -76,9 +76,7 @@ func (l *Leader) onTick(env Env) {
 	e := &l.election
 	e.silent++
 	e.ticks++
-	for _, other := range l.pinged(env) {
-		env.Send(other, &messages.Ping{From: string(env.Self())})
-	}
+	l.ping(env)
 	switch {
 	case l.first() == 0:
 		e.silent = 0 // its replica has not said where the log begins
@@ -97,19 +95,19 @@ func (l *Leader) onTick(env Env) {
 	}
 }
 
-// pinged lists whom this leader asks whether they are in office: the one that it takes to
-// be, as long as that answers; else everybody may be.
-func (l *Leader) pinged(env Env) []Addr {
+// ping asks the one that this leader takes to be in office whether it is, as long as that
+// answers; else all others, who may be.
+func (l *Leader) ping(env Env) {
 	e := &l.election
-	if m, ok := l.Configuration.Member(e.ballot.Leader); ok && m.Leader && m.ID != l.ID && e.silent <= promptTicks {
-		return []Addr{LeaderAddr(m.Name, l.Configuration.Epoch)}
+	m, _ := l.Configuration.Member(e.ballot.Leader)
+	answers := e.unanswered == 0 && m.Leader && m.ID != l.ID
+	for _, other := range l.Configuration.Leaders() {
+		if other != env.Self() && (!answers || other == LeaderAddr(m.Name, l.Configuration.Epoch)) {
+			env.Send(other, &messages.Ping{From: string(env.Self())})
+		}
 	}
-	return slices.DeleteFunc(l.Configuration.Leaders(), func(a Addr) bool { return a == env.Self() })
+	e.unanswered++
 }
-
-// promptTicks is how many ticks after the last pong of the one in office a leader takes
-// it to be answering.
-const promptTicks = 2
 
 // canvass begins to ask whether others, too, miss the one in office.
 func (l *Leader) canvass(env Env) {
@@ -216,11 +214,13 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 	case m.Active && b.Compare(e.ballot) > 0:
 		l.recognise(env, b, WhyElected)
 	case m.Active && b == e.ballot:
+		e.unanswered = 0
 		l.listen(env)
 	case b == Ballot{} && from.ID == e.ballot.Leader && e.ballot != (Ballot{}):
 		// It gave up. Nobody need wait for it, but somebody may have run already.
 		l.recognise(env, Ballot{}, WhyGaveUp)
 		e.silent = max(0, e.limit-minSpacing-int(env.Rand()%3))
+		l.ping(env)
 	}
 }
 

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -456,39 +455,4 @@ func TestAPreemptedLeaderKnowsTheRound(t *testing.T) {
 	if l.standing != passive || l.round != 9 {
 		t.Errorf("after a preemption by 9.2: %s, round %d; want passive, 9", l.standing, l.round)
 	}
-}
-
-// A passive leader asks nobody but the one in office, while that answers; when it does
-// not, anybody may be in office. Were all asked always, there would be n² pings.
-func TestAPassiveLeaderPingsTheOneInOffice(t *testing.T) {
-	l, env := newTestLeader()
-	pinged := func() (to []Addr) {
-		l.Receive(env, &messages.Tick{})
-		for _, s := range env.sent {
-			if _, ping := s.m.(*messages.Ping); ping {
-				to = append(to, s.to)
-			}
-		}
-		env.sent = nil
-		return to
-	}
-	beta, gamma := LeaderAddr("beta", 1), LeaderAddr("gamma", 1)
-	expect := func(when string, want ...Addr) {
-		t.Helper()
-		if got := pinged(); !slices.Equal(got, want) {
-			t.Errorf("%s it pings %v, want %v", when, got, want)
-		}
-	}
-	expect("without anybody in office", beta, gamma)
-	answer := func() {
-		l.Receive(env, &messages.Pong{From: string(beta), Ballot: ballot(9, 2), Active: true})
-	}
-	answer()
-	expect("while beta answers", beta)
-	answer()
-	expect("while beta answers", beta)
-	expect("when one answer is late", beta)
-	expect("when beta is silent", beta, gamma)
-	l.Receive(env, &messages.Pong{From: string(beta), Ballot: ballot(0, 0)})
-	expect("when beta has retired", beta, gamma)
 }

@@ -241,7 +241,7 @@ func (r *Replica) lookAtSnapshots(env Env) {
 	for _, to := range slices.Sorted(maps.Keys(r.lag.serving)) {
 		s := r.lag.serving[to]
 		s.ticks++
-		if caughtUp := s.reader == nil && r.lag.executed[to]+r.window() >= r.slotOut; caughtUp || s.ticks > servingPatience {
+		if caughtUp := s.reader == nil && r.lag.executed[to] > s.slot && r.lag.executed[to]+r.window() >= r.slotOut; caughtUp || s.ticks > servingPatience {
 			r.dropServing(to)
 		}
 	}

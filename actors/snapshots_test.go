@@ -211,6 +211,27 @@ func TestSnapshotThatTheReaderHasIsNotSentAgain(t *testing.T) {
 	}
 }
 
+// A snapshot is held until it has come, also for one who lags by less than a window.
+func TestSnapshotIsHeldUntilItHasCome(t *testing.T) {
+	x := newTransfer(t)
+	x.reader.slotOut, x.state.out = 97, 97
+	lost := false
+	x.lose = func(m *messages.SnapshotChunk) bool {
+		if m.Gone {
+			t.Error("its last chunk was lost, and it is gone")
+		}
+		last := m.Last && !lost
+		lost = lost || last
+		return last
+	}
+	x.arrives()
+	x.from.onLearned(&messages.Learned{From: string(x.here.self), Executed: 100})
+	x.tick()
+	if !lost || x.open != 0 {
+		t.Errorf("a chunk was lost: %t; %d snapshots are held in the end", lost, x.open)
+	}
+}
+
 // A replica to which one sends nothing of use fetches from each of those ahead in turn,
 // however many questions it asks before.
 func TestSnapshotIsFetchedFromAllInTurn(t *testing.T) {

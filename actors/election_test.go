@@ -1,0 +1,82 @@
+package actors
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// pinged are those who were asked whether they are in office since it was last asked here.
+func pinged(env *notes) (to []Addr) {
+	for _, s := range env.sent {
+		if _, ping := s.m.(*messages.Ping); ping {
+			to = append(to, s.to)
+		}
+	}
+	env.sent = nil
+	return to
+}
+
+// A passive leader asks nobody but the one in office, while that answers; when it does
+// not, anybody may be in office. Were all asked always, there would be n² pings.
+func TestAPassiveLeaderPingsTheOneInOffice(t *testing.T) {
+	l, env := newTestLeader()
+	beta, gamma := LeaderAddr("beta", 1), LeaderAddr("gamma", 1)
+	pong := func(b *messages.Ballot, active bool) {
+		l.Receive(env, &messages.Pong{From: string(beta), Ballot: b, Active: active})
+	}
+	for _, step := range []struct {
+		when string
+		do   func()
+		want []Addr
+	}{
+		{"nobody is known to be in office", func() {}, []Addr{beta, gamma}},
+		{"beta answers", func() { pong(ballot(9, 2), true) }, []Addr{beta}},
+		{"beta answers again", func() { pong(ballot(9, 2), true) }, []Addr{beta}},
+		{"beta is silent", func() {}, []Addr{beta, gamma}},
+		{"beta is silent still", func() {}, []Addr{beta, gamma}},
+	} {
+		step.do()
+		l.Receive(env, &messages.Tick{})
+		if got := pinged(env); !slices.Equal(got, step.want) {
+			t.Errorf("when %s it pings %v, want %v", step.when, got, step.want)
+		}
+	}
+	pong(ballot(9, 2), true)
+	pong(ballot(0, 0), false)
+	if got := pinged(env); !slices.Equal(got, []Addr{beta, gamma}) {
+		t.Errorf("when beta has given up it pings %v at once, want all", got)
+	}
+}
+
+// A leader whose canvasses find that somebody is in office looks for who it is, also when
+// the one that it knew is gone: such a canvass begins its wait anew, again and again.
+func TestALeaderFindsWhoIsInOfficeNow(t *testing.T) {
+	l, env := newTestLeader()
+	l.Timeout = TimeoutOptions{Initial: 150 * time.Millisecond, Min: 150 * time.Millisecond, Max: 150 * time.Millisecond, Factor: 2}
+	l.election.timeout = newTimeout(l.Timeout)
+	l.Receive(env, &messages.Pong{From: string(LeaderAddr("beta", 1)), Ballot: ballot(9, 2), Active: true})
+	asked := 0
+	for n := range uint64(20) {
+		l.Receive(env, &messages.Tick{})
+		said := env.sent
+		env.sent = nil
+		for _, s := range said {
+			switch m := s.m.(type) {
+			case *messages.Canvass: // gamma shows itself to the acceptors
+				for _, from := range []string{"alpha", "gamma"} {
+					l.Receive(env, &messages.Canvassed{From: string(AcceptorAddr(from, 1)), Ballot: ballot(10, 3), Number: m.Number, Heard: n})
+				}
+			case *messages.Ping:
+				if s.to == LeaderAddr("gamma", 1) {
+					asked++
+				}
+			}
+		}
+	}
+	if asked < 18 {
+		t.Errorf("in 20 ticks it asked gamma %d times whether it is in office", asked)
+	}
+}
