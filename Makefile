@@ -58,6 +58,8 @@ test/page/node_modules: test/page/package-lock.json
 screenshots: browser ## Take the README's pictures of the page, into docs, in two minutes
 	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
+# Tests wait for disks and for time as well, so there is one package more at a time than there
+# are processors.
 .PHONY: test
 test: check browser iproute promtool ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -timeout 14m -p $$(($$(nproc) + 1)) $$(go list ./... | grep -vE '$(ALONE)')

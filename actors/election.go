@@ -12,18 +12,19 @@ import (
 // other.
 //
 // A passive leader pings the one in office, and all others when that one does not answer
-// or is not known. When it has been silent for a while the leader asks the acceptors what they heard, goes on asking until the time-out is
-// over, and runs if a majority heard nothing in between. So a node that only lost
-// its own links, or comes back from isolation, disturbs nobody.
+// or is not known. When it has been silent for a while the leader asks the acceptors what
+// they heard, goes on asking until the time-out is over, and runs if a majority heard
+// nothing in between. So a node that only lost its own links, or comes back from
+// isolation, disturbs nobody.
 
 // election is what a passive leader knows of the one in office.
 type election struct {
-	timeout    timeout
-	ballot     Ballot // of the one in office; ⊥ when none is known
-	silent     int    // ticks since its last sign of life
-	limit      int    // how many are too many; drawn anew, with jitter, for each wait
-	unanswered int    // pings since it last answered one, whoever else gave a sign of its life
-	laggard    uint64 // executed when it last stood back to catch up
+	timeout  timeout
+	ballot   Ballot // of the one in office; ⊥ when none is known
+	silent   int    // ticks since a sign of its life, or of another's in office
+	limit    int    // how many are too many; drawn anew, with jitter, for each wait
+	answered bool   // the last ping, by the one of ballot and nobody else
+	laggard  uint64 // executed when it last stood back to catch up
 
 	ticks  uint64                       // ever; they number the canvasses
 	before map[Addr]*messages.Canvassed // an acceptor's first answer of this canvass
@@ -46,7 +47,7 @@ func (l *Leader) listen(env Env) {
 
 // recognise takes note of who runs or is in office.
 func (l *Leader) recognise(env Env, b Ballot, why Reason) {
-	l.election.ballot, l.why, l.election.unanswered = b, why, 0
+	l.election.ballot, l.election.answered, l.why = b, true, why
 	l.listen(env)
 	l.tellReplica(env)
 }
@@ -100,13 +101,13 @@ func (l *Leader) onTick(env Env) {
 func (l *Leader) ping(env Env) {
 	e := &l.election
 	m, _ := l.Configuration.Member(e.ballot.Leader)
-	answers := e.unanswered == 0 && m.Leader && m.ID != l.ID
+	answers := e.answered && m.Leader && m.ID != l.ID
 	for _, other := range l.Configuration.Leaders() {
 		if other != env.Self() && (!answers || other == LeaderAddr(m.Name, l.Configuration.Epoch)) {
 			env.Send(other, &messages.Ping{From: string(env.Self())})
 		}
 	}
-	e.unanswered++
+	e.answered = false
 }
 
 // canvass begins to ask whether others, too, miss the one in office.
@@ -214,7 +215,7 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 	case m.Active && b.Compare(e.ballot) > 0:
 		l.recognise(env, b, WhyElected)
 	case m.Active && b == e.ballot:
-		e.unanswered = 0
+		e.answered = true
 		l.listen(env)
 	case b == Ballot{} && from.ID == e.ballot.Leader && e.ballot != (Ballot{}):
 		// It gave up. Nobody need wait for it, but somebody may have run already.

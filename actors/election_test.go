@@ -55,8 +55,8 @@ func TestAPassiveLeaderPingsTheOneInOffice(t *testing.T) {
 // the one that it knew is gone: such a canvass begins its wait anew, again and again.
 func TestALeaderFindsWhoIsInOfficeNow(t *testing.T) {
 	l, env := newTestLeader()
-	l.Timeout = TimeoutOptions{Initial: 150 * time.Millisecond, Min: 150 * time.Millisecond, Max: 150 * time.Millisecond, Factor: 2}
-	l.election.timeout = newTimeout(l.Timeout)
+	const short = 150 * time.Millisecond // a canvass begins before the wait is over
+	l.election.timeout = newTimeout(TimeoutOptions{Initial: short, Min: short, Max: short, Factor: 2})
 	l.Receive(env, &messages.Pong{From: string(LeaderAddr("beta", 1)), Ballot: ballot(9, 2), Active: true})
 	asked := 0
 	for n := range uint64(20) {

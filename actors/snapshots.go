@@ -151,7 +151,7 @@ func (r *Replica) jump(env Env) {
 // onSnapshotRequest sends what may be sent of a snapshot that another replica fetches.
 func (r *Replica) onSnapshotRequest(env Env, m *messages.SnapshotRequest) {
 	to := Addr(m.From)
-	if m.Executed > 0 { // it may be of an epoch that does not have this replica, and tell it nothing else
+	if m.Executed > 0 { // a build before this field says nothing
 		r.lag.executed[to] = m.Executed
 	}
 	s := r.lag.serving[to]
@@ -239,9 +239,9 @@ func (r *Replica) lookAtSnapshots(env Env) {
 		}
 	}
 	for _, to := range slices.Sorted(maps.Keys(r.lag.serving)) {
-		s := r.lag.serving[to]
+		s, executed := r.lag.serving[to], r.lag.executed[to]
 		s.ticks++
-		if caughtUp := s.reader == nil && r.lag.executed[to] > s.slot && r.lag.executed[to]+r.window() >= r.slotOut; caughtUp || s.ticks > servingPatience {
+		if caughtUp := executed > s.slot && executed+r.window() >= r.slotOut; caughtUp || s.ticks > servingPatience {
 			r.dropServing(to)
 		}
 	}

@@ -1139,12 +1139,14 @@ func (x *CaughtUp) GetRuns() []*DecidedRun {
 // SnapshotRequest asks for a snapshot of the state, and says how much of it has come.
 // Replica → replica.
 type SnapshotRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`         // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
-	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`     // bytes that have come
-	Again         bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`       // nothing has come for a while: what was sent from there on is lost
-	Executed      uint64                 `protobuf:"varint,5,opt,name=executed,proto3" json:"executed,omitempty"` // slots below this are executed by who asks, who may tell others so but not this one
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	From   string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Slot   uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`     // which snapshot, by SnapshotChunk.slot; 0 asks for a new one
+	Offset uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes that have come
+	Again  bool                   `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`   // nothing has come for a while: what was sent from there on is lost
+	// Slots below this are executed by who asks. It tells that in Learned, too, but not to a
+	// replica that its own epoch does not have.
+	Executed      uint64 `protobuf:"varint,5,opt,name=executed,proto3" json:"executed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -3,21 +3,18 @@ package kv
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // moment is the state as of a commit. Queries share it until the next commit: to make one
 // costs as much as to read a key.
 type moment struct {
 	view
-	snapshot *pebble.Snapshot
-	users    atomic.Int64 // the database is one, while no commit followed
+	users atomic.Int64 // the database is one, while no commit followed
 }
 
 func (m *moment) end() {
 	if m.users.Add(-1) == 0 {
-		m.snapshot.Close()
+		m.r.Close()
 	}
 }
 
@@ -39,7 +36,7 @@ func (db *database) moment() (*moment, error) {
 			snapshot.Close()
 			return nil, err
 		}
-		p.m = &moment{view: view{r: snapshot, position: at}, snapshot: snapshot}
+		p.m = &moment{view: view{r: snapshot, position: at}}
 		p.m.users.Add(1)
 	}
 	p.m.users.Add(1)

@@ -6,7 +6,7 @@ const binds = `
 ## What binds
 
 On two processors that the nodes share with the client it is CPU, not the disk. Virtual machines of this kind differ by a factor of three from
-one day to the next, and their neighbours by a factor of two from one run to the next: look at the brackets. What this section says without naming
+one day to the next and, with what their neighbours do, by a factor of two from one run to the next: look at the brackets. What this section says without naming
 another is of a quiet one whose floor was 187 µs. There the code before proposers shared their requests (see below) did 3,400 operations a second
 with one proposer (hashicorp/raft 2,600, etcd-io/raft 4,400; p50 1.52 times the floor) and 139,000 with 256 (52,000 and 90,000), 29,700 puts a
 second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with a large state was ready again after 1.0 s (2.4).
@@ -15,7 +15,6 @@ second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with 
   request, each put woke the client's actor and the replica's for itself (0.71 turns of each for a put, now 0.06). In turns on a slow machine, four
   rounds: puts with 256 clients 10,300 to 11,900 a second and 140 to 123 µs, linearizable gets 19,200 to 24,900, the library with 16 proposers
   8,400 to 13,600. Queries share one of Pebble's snapshots until the next commit: a get of the store took 8.6 µs there, now 5.7.
-
 - **A server's put** costs some 60 µs of CPU over the three nodes where etcd's costs 94 in the same turns, and 10 µs in the client, which is a bare
   one of its own for this reason. Of the leader's 35 µs, two fifths are gRPC's (a call that is read, answered and written: headers, frames,
   goroutines), a fifth is the replica's (half of it two searches of Pebble's skip list; the third entry of a put needs none), an eighth the

@@ -162,7 +162,7 @@ func (r *results) growthTables(b *strings.Builder) {
 	if len(r.costs) > 0 {
 		b.WriteString("\n## What a decree costs\n\nCounted, and held against the model by `go test ./test/bench/cost`: a decree is a p2a, a p2b and a decision " +
 			"to or from each other node, 3(n−1) messages; its commands travel in the first only, (n−1) times their bytes and some 30 more each; each acceptor " +
-			"has at most one fsync for it, and one fsync for all decrees that wait. Allocations are of all nodes and the proposers together. The other messages come with time, not with load.\n\n")
+			"has at most one fsync for it, and one fsync for all decrees that wait. Who proposes at a time shares a request to the replica. Allocations are of all nodes and the proposers together. The other messages come with time, not with load.\n\n")
 		_ = cost.Table(b, r.costs) // a Builder takes all
 	}
 }
