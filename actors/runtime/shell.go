@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -37,6 +36,8 @@ type shell struct {
 	sizes   []int    // of the records that are not on disk
 	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
+
+	children map[string]struct{} // by the names of their processes, until they are known to be over
 }
 
 // effect is what a role did behind the disk barrier.
@@ -73,7 +74,8 @@ func (s *shell) Receive(ctx actor.Context) {
 	case *actor.Stopped:
 		s.node.alive.Delete(s.self)
 		s.counted.end(s.mailbox)
-	case *actor.Terminated: // of a child: protoactor's business
+	case *actor.Terminated:
+		delete(s.children, m.Who.Id)
 	case *synced:
 		if m.of == s && !s.gone {
 			s.saved(m.n)
@@ -114,7 +116,7 @@ func (s *shell) saved(n uint64) {
 
 // start builds the role, gives it back what it persisted, and lets it begin.
 func (s *shell) start() {
-	s.timers = make(map[*timer]scheduler.CancelFunc)
+	s.timers, s.children = make(map[*timer]scheduler.CancelFunc), make(map[string]struct{})
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s.self)) // a hash takes all
 	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
@@ -241,10 +243,16 @@ func (s *shell) perform(e effect) {
 	}
 	child := actors.Addr(string(s.self) + "/" + e.name)
 	s.observe(actors.Event{Kind: actors.Spawned, Peer: child})
-	_, err := s.ctx.SpawnNamed(s.node.role(child, e.build), e.name)
-	if err != nil && !errors.Is(err, actor.ErrNameExists) {
+	// A name is free before its parent is told so. Protoactor would take that for the end
+	// of a child that has the name by then, and no longer stop it with its parent.
+	if _, lives := s.children[s.ctx.Self().Id+"/"+e.name]; lives {
+		return
+	}
+	pid, err := s.ctx.SpawnNamed(s.node.role(child, e.build), e.name)
+	if err != nil {
 		panic(fmt.Errorf("runtime: spawn %s: %w", child, err))
 	}
+	s.children[pid.Id] = struct{}{}
 }
 
 // Exit stops the actor after this turn.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"log/slog"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"time"
@@ -307,6 +308,42 @@ func TestANameLivesOnce(t *testing.T) {
 	s.hears(77)
 	s.tell(2)
 	s.hearsNothing()
+}
+
+// leaver ends as soon as it lives.
+type leaver struct{ starter }
+
+func (leaver) Start(env actors.Env) { env.Exit() }
+
+// A name is free before the parent has been told that its child is over. A child that it
+// spawns by that name then would be taken for the one that is over, and outlive its parent.
+func TestNoChildOutlivesItsParent(t *testing.T) {
+	var s *stage
+	name := "commander-1-1"
+	s = newStage(t, func(env actors.Env, slot uint64) {
+		if slot == 1 {
+			env.Spawn(name, func() actors.Role { return leaver{} })
+			for known := true; known; goruntime.Gosched() {
+				_, known = s.node.System.ProcessRegistry.GetLocal(Root + "/" + puppetAddr.Path() + "/" + name)
+			}
+		}
+		env.Spawn(name, func() actors.Role { return starter{} })
+	})
+	s.tell(1)
+	for begun := false; !begun; { // again and again: the parent may not have been told yet
+		s.tell(2)
+		select {
+		case <-s.heard:
+			begun = true
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if err := s.node.Stop(puppetAddr); err != nil {
+		t.Error(err)
+	}
+	if alive := s.node.Alive(); len(alive) != 0 {
+		t.Errorf("%v outlive their parent", alive)
+	}
 }
 
 // The tree knows each actor by its path.
