@@ -59,14 +59,15 @@ screenshots: browser ## Take the README's pictures of the page, into docs, in tw
 	go test ./cmd/pmmc -run TestPageInABrowser -count 1 -v -pictures docs
 
 # Tests wait for disks and for time as well, so there is one package more at a time than there
-# are processors.
+# are processors. All is vetted by then, and vetting it again as it is built for the race
+# detector would take a minute.
 .PHONY: test
 test: check browser iproute promtool ## Run all checks and all tests, with the race detector
-	$(GOTESTSUM) --format pkgname -- -race -timeout 14m -p $$(($$(nproc) + 1)) $$(go list ./... | grep -vE '$(ALONE)')
-	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
+	$(GOTESTSUM) --format pkgname -- -race -vet off -timeout 14m -p $$(($$(nproc) + 1)) $$(go list ./... | grep -vE '$(ALONE)')
+	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -vet off -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
 	cd test/etcd && go vet ./...
-	@if [ $$(id -u) = 0 ] && command -v ip >/dev/null; then cd test/etcd && $(GOTESTSUM) --format pkgname -- -timeout 5m ./...; \
+	@if [ $$(id -u) = 0 ] && command -v ip >/dev/null; then cd test/etcd && $(GOTESTSUM) --format pkgname -- -vet off -timeout 5m ./...; \
 	else echo "test/etcd is left out: a network of namespaces takes root and iproute2"; fi
 
 .PHONY: check

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -69,6 +70,14 @@ func startLiar(t *testing.T, kind lie, endpoint string) (*liar, string) {
 		}
 	})
 	return l, listener.Addr().String()
+}
+
+// awaitLie lets traffic go on until there was a lie: a slow machine takes longer to ask
+// so often.
+func (l *liar) awaitLie() {
+	for end := time.Now().Add(patience); l.lies.Load() == 0 && time.Now().Before(end); {
+		pause(lasts)
+	}
 }
 
 func (l *liar) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {

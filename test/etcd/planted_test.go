@@ -20,7 +20,7 @@ func TestPlantedFaults(t *testing.T) {
 			c := startProcesses(t, pmmc)
 			l, endpoint := startLiar(t, kind, c.nodes[0].endpoint)
 			c.nodes[0].endpoint = endpoint
-			reports := c.drive(p, fault{name, func(*processes, *client.ClientSet) { pause(lasts) }})
+			reports := c.drive(p, fault{name, func(*processes, *client.ClientSet) { l.awaitLie() }})
 			requests := decidedRequests(t, c.traces())
 			config := validate.Config{ExpectRevisionUnique: p.traffic.ExpectUniqueRevision()}
 			err := validate.ValidateAndReturnVisualize(zap.NewNop(), config, reports, requests, time.Minute).Error()

@@ -23,7 +23,7 @@ import (
 // The sizes of what is shown here; those of the defaults fit into a test run.
 var (
 	transferMiB = flag.Int("transfer", 24, "how large a database TestALargeStateMoves moves, in MiB")
-	awayWrites  = flag.Int64("away", 20_000, "how many writes TestBackAfterAnAge has one miss")
+	awayWrites  = flag.Int64("away", 8_000, "how many writes TestBackAfterAnAge has one miss")
 )
 
 // onDisk makes key-value stores on the real disk.
@@ -59,6 +59,7 @@ func TestALargeStateMoves(t *testing.T) {
 	delta := c.Join("delta")
 	learner := delta.Member(4)
 	learner.Leader, learner.Acceptor = false, false
+	t.Logf("XX %d first %d out %d", c.Node("alpha").Status().Acceptor.Forgotten, c.Node("alpha").Status().Configuration.First, c.Node("alpha").Status().Replica.SlotOut)
 	peak := watchHeap(t)
 	start, count := time.Now(), acked.Load()
 	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, learner), nil })
@@ -108,7 +109,7 @@ func keysOf(t *testing.T, n *clustertest.Node) int64 {
 // another one.
 func TestBackAfterAnAge(t *testing.T) {
 	protocol := cluster.DefaultProtocol()
-	protocol.RetainSlots, protocol.Flush = 200, 100*time.Millisecond
+	protocol.RetainSlots, protocol.Flush = 100, 100*time.Millisecond
 	c := clustertest.NewWith(t, 3, clustertest.Options{Machine: onDisk, Disk: true, Protocol: &protocol})
 	away := c.Node("gamma")
 	away.Kill()

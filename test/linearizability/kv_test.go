@@ -24,6 +24,7 @@ const (
 	keys       = 24
 	operations = 12_000
 	perSecond  = 900 // over all clients, so that the faults have time to come
+	recovered  = 300 // so many answers
 )
 
 // TestKeyValue runs over ten thousand operations through all nodes while nodes are
@@ -32,8 +33,9 @@ func TestKeyValue(t *testing.T) {
 	c := clustertest.NewWith(t, 3, clustertest.Options{
 		Machine: clustertest.KV(), Serve: true, Observe: conformance.Watch(t),
 	})
-	stopFaults := plague(t, c)
-	history := drive(t, c)
+	var answered atomic.Int64
+	stopFaults := plague(t, c, &answered)
+	history := drive(t, c, &answered)
 	stopFaults()
 
 	known := 0
@@ -75,7 +77,7 @@ func TestTheModelBites(t *testing.T) {
 }
 
 // drive lets clients work through all nodes, and returns what they saw.
-func drive(t *testing.T, c *clustertest.Cluster) []porcupine.Operation {
+func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcupine.Operation {
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	var left atomic.Int64
@@ -99,6 +101,8 @@ func drive(t *testing.T, c *clustertest.Cluster) []porcupine.Operation {
 						continue
 					}
 					ret = 1 << 62 // it may take effect at any later time
+				} else {
+					answered.Add(1)
 				}
 				mu.Lock()
 				history = append(history, porcupine.Operation{ClientId: id, Input: in, Call: call, Output: out, Return: ret})
@@ -161,38 +165,48 @@ func doSwap(ctx context.Context, client *clientv3.Client, in input) (out output,
 	return out, nil
 }
 
-// plague kills and restarts nodes and cuts links, one fault after the other.
-func plague(t *testing.T, c *clustertest.Cluster) (stop func()) {
+// plague kills and restarts nodes and cuts links, one fault after the other. Where all
+// links are up it waits until operations have been answered again, however slow the
+// machine is.
+func plague(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	counts := make(map[string]int)
 	go func() {
 		defer close(done)
 		rng := rand.New(rand.NewPCG(5, 5))
+		poll := time.NewTicker(10 * time.Millisecond)
+		defer poll.Stop()
+		whole := true
 		for {
-			wait := time.NewTimer(time.Duration(300+rng.IntN(500)) * time.Millisecond)
-			select {
-			case <-quit:
-				wait.Stop()
-				return
-			case <-wait.C:
+			began, before := time.Now(), answered.Load()
+			lasts := time.Duration(300+rng.IntN(500)) * time.Millisecond
+			for time.Since(began) < lasts || (whole && answered.Load() < before+recovered) {
+				select {
+				case <-quit:
+					return
+				case <-poll.C:
+				}
 			}
 			a, b := rng.IntN(3), rng.IntN(3)
 			node := c.Nodes()[a]
-			switch fault := rng.IntN(4); fault {
+			switch fault := rng.IntN(5); fault {
 			case 0:
 				counts["kill"]++
 				node.Restart()
 			case 1:
 				counts["isolate"]++
 				c.Isolate(node.Name)
+				whole = false
 			case 2:
 				if a != b {
 					counts["cut"]++
 					c.Cut(node.Name, c.Nodes()[b].Name)
+					whole = false
 				}
-			case 3:
+			default:
 				counts["heal"]++
 				c.Heal()
+				whole = true
 			}
 		}
 	}()
