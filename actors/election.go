@@ -142,9 +142,12 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		e.before[from] = m
 		return
 	}
-	if before.Heard != m.Heard || BallotOf(before.Ballot) != BallotOf(m.Ballot) {
-		// Somebody is in office, though this leader does not hear it.
-		e.timeout.preempted()
+	if another := BallotOf(before.Ballot) != BallotOf(m.Ballot); another || before.Heard != m.Heard {
+		// Somebody is in office, though this leader does not hear it. One that ran since the
+		// first answer missed the other, too: then the guess was right.
+		if !another {
+			e.timeout.preempted()
+		}
 		l.listen(env)
 		return
 	}

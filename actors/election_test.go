@@ -80,3 +80,27 @@ func TestALeaderFindsWhoIsInOfficeNow(t *testing.T) {
 		t.Errorf("in 20 ticks it asked gamma %d times whether it is in office", asked)
 	}
 }
+
+// A leader that was right to miss the one in office, but slower to run than another one,
+// does not wait for longer next time. All but one of those that start a cluster are such.
+func TestWhoIsOvertakenGuessedRight(t *testing.T) {
+	l, env := newTestLeader()
+	before, round := l.election.timeout.now, uint64(0)
+	for round < 3 {
+		l.Receive(env, &messages.Tick{})
+		asked := take[*messages.Canvass](env)
+		if env.sent = nil; len(asked) == 0 {
+			continue
+		}
+		from := string(AcceptorAddr("beta", 1))
+		l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(round, 2), Number: asked[0].Number, Heard: round})
+		round++
+		l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(round, 2), Number: asked[0].Number + minSpacing, Heard: round})
+		if l.standing != passive {
+			t.Fatalf("it is %s though another one runs", l.standing)
+		}
+	}
+	if now := l.election.timeout.now; now != before {
+		t.Errorf("its time-out went from %s to %s", before, now)
+	}
+}
