@@ -82,6 +82,8 @@ func (l *Leader) onTick(env Env) {
 	case l.first() == 0:
 		e.silent = 0 // its replica has not said where the log begins
 	case l.standing == scouting && e.silent > 2*e.limit:
+		// A majority answered the canvass: its answers to the scout take longer than that.
+		e.timeout.preempted()
 		l.standing, l.why = passive, WhyNoMajority
 		l.listen(env)
 	case l.standing == passive && e.silent >= max(1, e.limit-minSpacing):
@@ -142,10 +144,10 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		e.before[from] = m
 		return
 	}
-	if another := BallotOf(before.Ballot) != BallotOf(m.Ballot); another || before.Heard != m.Heard {
-		// Somebody is in office, though this leader does not hear it. One that ran since the
-		// first answer missed the other, too: then the guess was right.
-		if !another {
+	if b := BallotOf(m.Ballot); b != BallotOf(before.Ballot) || before.Heard != m.Heard {
+		// Somebody is in office, though this leader does not hear it. Where another one ran
+		// since the first answer, the guess was right; a p1a of its own comes late.
+		if b == BallotOf(before.Ballot) || b.Leader == l.ID {
 			e.timeout.preempted()
 		}
 		l.listen(env)

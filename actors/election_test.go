@@ -104,3 +104,27 @@ func TestWhoIsOvertakenGuessedRight(t *testing.T) {
 		t.Errorf("its time-out went from %s to %s", before, now)
 	}
 }
+
+// A leader whose scout hears too late from a majority waits for longer, or it would run
+// again and again on a slow network, and never be in office.
+func TestALateMajorityMakesTimeOutsLonger(t *testing.T) {
+	l, env := newTestLeader()
+	scoutNow(t, l, env)
+	before := l.election.timeout.now
+	for l.standing == scouting {
+		l.Receive(env, &messages.Tick{})
+	}
+	after := l.election.timeout.now
+	if after <= before || l.why != WhyNoMajority {
+		t.Errorf("its time-out went from %s to %s, by %q", before, after, l.why)
+	}
+	for l.standing != canvassing {
+		l.Receive(env, &messages.Tick{})
+	}
+	from := string(AcceptorAddr("beta", 1))
+	l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(3, 2), Number: 1000, Heard: 1})
+	l.Receive(env, &messages.Canvassed{From: from, Ballot: l.ballot.Proto(), Number: 1000 + minSpacing, Heard: 2})
+	if now := l.election.timeout.now; now <= after {
+		t.Errorf("its own late p1a left its time-out at %s", now)
+	}
+}

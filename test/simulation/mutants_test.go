@@ -121,7 +121,7 @@ func (m mutant) run(t *testing.T, path, text string) (seed, as string) {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("go", "test", "-overlay", overlay, ".", "-run", "^TestSeeds$", "-from=1", "-seeds", fmt.Sprint(seedsToCatch)).CombinedOutput()
+	out, err := exec.Command("go", "test", "-vet=off", "-overlay", overlay, ".", "-run", "^TestSeeds$", "-from=1", "-seeds", fmt.Sprint(seedsToCatch)).CombinedOutput()
 	found := failure.FindSubmatch(out)
 	switch {
 	case err == nil:
