@@ -145,8 +145,9 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		return
 	}
 	if b := BallotOf(m.Ballot); b != BallotOf(before.Ballot) || before.Heard != m.Heard {
-		// Somebody is in office, though this leader does not hear it. Where another one ran
-		// since the first answer, the guess was right; a p1a of its own comes late.
+		// Somebody is in office, though this leader does not hear it. The time-out was too
+		// short for that, but not where another one runs since the first answer. This
+		// leader's own ballot is of a p1a that came late: too short again.
 		if b == BallotOf(before.Ballot) || b.Leader == l.ID {
 			e.timeout.preempted()
 		}

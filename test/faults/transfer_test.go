@@ -59,7 +59,6 @@ func TestALargeStateMoves(t *testing.T) {
 	delta := c.Join("delta")
 	learner := delta.Member(4)
 	learner.Leader, learner.Acceptor = false, false
-	t.Logf("XX %d first %d out %d", c.Node("alpha").Status().Acceptor.Forgotten, c.Node("alpha").Status().Configuration.First, c.Node("alpha").Status().Replica.SlotOut)
 	peak := watchHeap(t)
 	start, count := time.Now(), acked.Load()
 	c.Reconfigure(func(latest actors.Configuration) (actors.Configuration, error) { return with(latest, learner), nil })

@@ -24,7 +24,7 @@ const (
 	keys       = 24
 	operations = 12_000
 	perSecond  = 900 // over all clients, so that the faults have time to come
-	recovered  = 300 // so many answers
+	recovered  = 300 // answers show that a cluster whose links are all up works again
 )
 
 // TestKeyValue runs over ten thousand operations through all nodes while nodes are
