@@ -1,0 +1,31 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestTimerSlack starts a node and looks at all its threads, the runtime's own among them.
+func TestTimerSlack(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.start("alpha")
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.nodes["alpha"].cmd.Process.Pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("threads of the node: %v, %v", threads, err)
+	}
+	for _, thread := range threads {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%s/timerslack_ns", thread.Name()))
+		switch {
+		case errors.Is(err, os.ErrNotExist): // the thread has ended
+		case errors.Is(err, os.ErrPermission):
+			t.Skipf("who is not root may not read it: %v", err)
+		case err != nil:
+			t.Error(err)
+		case strings.TrimSpace(string(b)) != fmt.Sprint(timerSlack.Nanoseconds()):
+			t.Errorf("thread %s has a slack of %s ns, want %s", thread.Name(), b, timerSlack)
+		}
+	}
+}
