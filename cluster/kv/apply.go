@@ -266,6 +266,7 @@ func (g *stage) record(c change) error {
 		return fmt.Errorf("kv: record version %s: %w", c.mod, err)
 	}
 	g.db.hot.write(c.key, latest{c.meta, !c.deleted})
+	g.db.recent.write(c.key, c.mod.main)
 	g.changes++
 	return nil
 }

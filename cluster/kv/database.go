@@ -23,6 +23,7 @@ type database struct {
 	leases   []leaseNews              // that there were when it was opened, for the lessor
 	present  present
 	hot      *hot
+	recent   *recent
 	alarms   atomic.Pointer[alarms] // as of the last Commit
 
 	committedBytes, flushedBytes atomic.Int64 // since it was opened; see usage.go
@@ -63,7 +64,10 @@ func (s *Store) openDatabase(path string, must bool) (*database, error) {
 		return nil, fmt.Errorf("kv: open %s: %w", path, err)
 	}
 	db := &database{DB: pdb, path: path, hot: newHot(s.options.HotKeys)}
-	if err := db.load(); err != nil {
+	if db.recent, err = newRecent(); err == nil {
+		err = db.load()
+	}
+	if err != nil {
 		pdb.Close()
 		return nil, fmt.Errorf("kv: open %s: %w", path, err)
 	}

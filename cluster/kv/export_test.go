@@ -1,6 +1,11 @@
 package kv
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
 
 // ParsePut is parsePut.
 var ParsePut = parsePut
@@ -87,4 +92,22 @@ func (s *WatchStream) Lagging() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lagging.size + len(s.detached)
+}
+
+// Hold returns what reads a key, as the state is now, and what ends that.
+func (s *Store) Hold() (get func(key string) (value string, rev int64, err error), end func(), err error) {
+	v, end, err := s.view()
+	return func(key string) (string, int64, error) {
+		r, err := v.rangeKeys(context.Background(), &pb.RangeRequest{Key: []byte(key)})
+		if err != nil || len(r.Kvs) == 0 {
+			return "", 0, err
+		}
+		return string(r.Kvs[0].Value), r.Kvs[0].ModRevision, nil
+	}, end, err
+}
+
+// Recalled tells whether a get of a key would read nothing from Pebble.
+func (s *Store) Recalled(key string) bool {
+	m, ok := s.db.recent.latest([]byte(key), s.Revision())
+	return ok && s.db.recent.value([]byte(key), m) != nil
 }

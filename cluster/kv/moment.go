@@ -36,7 +36,7 @@ func (db *database) moment() (*moment, error) {
 			snapshot.Close()
 			return nil, err
 		}
-		p.m = &moment{view: view{r: snapshot, position: at}}
+		p.m = &moment{view: view{r: snapshot, position: at, recent: db.recent}}
 		p.m.users.Add(1)
 	}
 	p.m.users.Add(1)

@@ -17,7 +17,8 @@ import (
 type view struct {
 	r pebble.Reader
 	position
-	hot *hot // nil for queries
+	hot    *hot    // nil for queries, which have …
+	recent *recent // … this instead, if they read what was committed last
 }
 
 // get calls fn with the value of a Pebble key, if it has one. fn must not keep it.
@@ -49,20 +50,34 @@ func (v view) latest(key []byte) (m meta, found bool, err error) {
 			return l.meta, l.live, nil
 		}
 	}
+	if v.recent != nil {
+		if m, ok := v.recent.latest(key, v.revision); ok {
+			return m, true, nil
+		}
+	}
 	var buf [64]byte
 	err = get(v.r, latestKey(buf[:0], key), func(b []byte) (err error) {
 		m, _, err = parseMeta(b)
 		found = err == nil
 		return err
 	})
-	if v.hot != nil && err == nil {
+	switch {
+	case err != nil:
+	case v.hot != nil:
 		v.hot.read(key, latest{m, found})
+	case v.recent != nil && found:
+		v.recent.read(key, m, v.revision)
 	}
 	return m, found, err
 }
 
-// keyValue returns a version with its value. It keeps key.
+// keyValue returns a version with its value, which others may have, too. It keeps key.
 func (v view) keyValue(key []byte, m meta) (*mvccpb.KeyValue, error) {
+	if v.recent != nil {
+		if kv := v.recent.value(key, m); kv != nil {
+			return kv, nil
+		}
+	}
 	var buf [1 + revisionBytes]byte
 	var kv *mvccpb.KeyValue
 	err := get(v.r, versionKey(buf[:0], m.mod), func(b []byte) error {
@@ -74,6 +89,9 @@ func (v view) keyValue(key []byte, m meta) (*mvccpb.KeyValue, error) {
 	})
 	if err == nil && kv == nil {
 		err = fmt.Errorf("kv: version %s of key %q is gone", m.mod, key)
+	}
+	if err == nil && v.recent != nil {
+		v.recent.readValue(kv, m)
 	}
 	return kv, err
 }
