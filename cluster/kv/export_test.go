@@ -111,3 +111,6 @@ func (s *Store) Recalled(key string) bool {
 	m, ok := s.db.recent.latest([]byte(key), s.Revision())
 	return ok && s.db.recent.value([]byte(key), m) != nil
 }
+
+// RecalledKeys counts the keys of which a get remembered something.
+func (s *Store) RecalledKeys() int { return s.db.recent.keys.Len() }

@@ -9,7 +9,7 @@ import (
 )
 
 // Range answers a range request on the last committed state. The header has its
-// revision and nothing else.
+// revision and nothing else. Later answers may share its Kvs, which must not be changed.
 func (s *Store) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if err := CheckRange(r); err != nil {
 		return nil, err
@@ -22,7 +22,8 @@ func (s *Store) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespons
 	return v.rangeKeys(ctx, r)
 }
 
-// ReadTxn carries out a transaction that only reads, on the last committed state.
+// ReadTxn carries out a transaction that only reads, on the last committed state. Later
+// answers may share its Kvs, which must not be changed.
 func (s *Store) ReadTxn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
 	if !IsReadOnly(r) {
 		return nil, ErrWrites

@@ -122,6 +122,9 @@ func (v view) sort(ctx context.Context, r *pb.RangeRequest, keys []found) error 
 
 // load reads the values that are wanted and were not read yet.
 func (v view) load(ctx context.Context, keys []found, wanted bool) error {
+	if len(keys) > 1 {
+		v.recent = nil // a scan finds few of its keys there, and asks for each
+	}
 	for i := range keys {
 		if !wanted || keys[i].kv != nil {
 			continue

@@ -12,13 +12,14 @@ import (
 // recent remembers keys that queries read lately, with their values: to read one of them
 // again takes nothing from Pebble.
 //
-// What it knows of a key was the newest as of some revision. It is told of every write before
-// anybody can read it, and then holds nothing that was known as of an earlier revision for
-// the newest. So it does no harm that a query looks at an older state, and tells late.
+// An entry says which version of a key was the newest as of a revision. It counts as long as
+// no key with the same hash was written after that: every write leaves its revision in
+// written, before a snapshot can show it. So a query may look at an older state, and note
+// what it read there after later writes were committed.
 type recent struct {
 	keys    *lru.Cache[string, *recalled]
 	seed    maphash.Seed
-	written [recentHashes]atomic.Int64 // the revision of the last write to a key with this hash
+	written [recentHashes]atomic.Int64 // the revision of the last write to a key with this hash, committed or not
 }
 
 // recalled is a key's version that was live and the newest as of a revision.
@@ -28,7 +29,8 @@ type recalled struct {
 	kv   atomic.Pointer[mvccpb.KeyValue] // nil until its value is wanted; shared, and never changed
 }
 
-// A store remembers recentKeys keys; no key and no value that is longer than recentBytes.
+// A store remembers recentKeys keys, and only those that have no more than recentBytes with
+// their value: 32 MiB at the most, as keys are held twice, and some 4 MiB for the list.
 const (
 	recentKeys   = 1 << 14
 	recentBytes  = 1 << 10
@@ -53,7 +55,12 @@ func (r *recent) write(key []byte, rev int64) { r.lastWrite(key).Store(rev) }
 // latest returns the version of a key that is the newest as of a revision, if it is known.
 func (r *recent) latest(key []byte, rev int64) (meta, bool) {
 	known, ok := r.keys.Get(string(key))
-	if !ok || known.mod.main > rev || known.asOf < r.lastWrite(key).Load() {
+	switch {
+	case !ok:
+		return meta{}, false
+	case known.mod.main > rev: // an older state is looked at, which has not got it yet
+		return meta{}, false
+	case known.asOf < r.lastWrite(key).Load(): // there may be a newer one
 		return meta{}, false
 	}
 	return known.meta, true
@@ -61,9 +68,12 @@ func (r *recent) latest(key []byte, rev int64) (meta, bool) {
 
 // read notes what was read: the version of a key that is the newest as of a revision.
 func (r *recent) read(key []byte, m meta, asOf int64) {
-	if len(key) <= recentBytes {
-		r.keys.Add(string(key), &recalled{meta: m, asOf: asOf})
+	if len(key) > recentBytes {
+		return
 	}
+	now := &recalled{meta: m, asOf: asOf}
+	now.kv.Store(r.value(key, m))
+	r.keys.Add(string(key), now)
 }
 
 // value returns a version of a key with its value, or nil if that is not known.
@@ -76,7 +86,7 @@ func (r *recent) value(key []byte, m meta) *mvccpb.KeyValue {
 
 // readValue notes a version's value, if the version is known.
 func (r *recent) readValue(kv *mvccpb.KeyValue, m meta) {
-	if len(kv.Value) > recentBytes {
+	if len(kv.Key)+len(kv.Value) > recentBytes {
 		return
 	}
 	if known, ok := r.keys.Peek(string(kv.Key)); ok && known.mod == m.mod {

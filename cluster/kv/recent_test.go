@@ -50,6 +50,35 @@ func TestGetsAreRemembered(t *testing.T) {
 	}
 }
 
+// A key and its value are remembered up to a length, together.
+func TestLongKeysAreNotRemembered(t *testing.T) {
+	n := newNode(t)
+	for _, length := range []int{1000, 1024, 1025, 5000} {
+		key, before := strings.Repeat("k", length), n.RecalledKeys()
+		n.put(key, "")
+		n.present(key)
+		if remembered := n.RecalledKeys() > before; remembered != (length <= 1024) || n.Recalled(key) != remembered {
+			t.Errorf("remembers a key of %d bytes: %v, and its value: %v", length, remembered, n.Recalled(key))
+		}
+	}
+}
+
+// A get of the past finds the value of its version, not that of the newest.
+func TestGetsAtAnOlderRevision(t *testing.T) {
+	n := newNode(t)
+	n.put("a", "1")
+	n.put("a", "2")
+	n.expect("a", "2", 3)
+	for range 2 {
+		r := requestKey("a")
+		r.Revision = 2
+		if kvs := n.get(r).Kvs; len(kvs) != 1 || string(kvs[0].Value) != "1" || kvs[0].ModRevision != 2 {
+			t.Fatalf("as of revision 2 a is %v, want 1", kvs)
+		}
+		n.expect("a", "2", 3)
+	}
+}
+
 func TestGetsAfterWrites(t *testing.T) {
 	n := newNode(t)
 	n.put("a", "1")

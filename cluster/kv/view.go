@@ -17,8 +17,8 @@ import (
 type view struct {
 	r pebble.Reader
 	position
-	hot    *hot    // nil for queries, which have …
-	recent *recent // … this instead, if they read what was committed last
+	hot    *hot    // nil for queries
+	recent *recent // nil for the operations of a slot, and in scans
 }
 
 // get calls fn with the value of a Pebble key, if it has one. fn must not keep it.
