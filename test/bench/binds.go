@@ -14,7 +14,12 @@ second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with 
 - **Hand-overs** between goroutines cost more than the work that they hand over where each takes one thing: until proposers that ask at a time shared a
   request, each put woke the client's actor and the replica's for itself (0.71 turns of each for a put, now 0.06). In turns on a slow machine, four
   rounds: puts with 256 clients 10,300 to 11,900 a second and 140 to 123 µs, linearizable gets 19,200 to 24,900, the library with 16 proposers
-  8,400 to 13,600. Queries share one of Pebble's snapshots until the next commit: a get of the store took 8.6 µs there, now 5.7.
+  8,400 to 13,600.
+- **Wake-ups.** A thread of Go's runtime sleeps for 20 µs again and again, to see what became of threads in system calls. With the kernel's
+  usual timer slack it woke 2,000 to 4,500 times a second in each node on a slow machine: half of all switches of threads, 15 per cent of a follower's CPU
+  with 256 clients and 22 with one. A node gives its threads a slack of 200 µs: in turns, six to twelve rounds, one client came from 354 to
+  427 puts a second, 1,000 clients from 15,100 to 17,800 (98 to 82 µs of CPU), 256 from 144 to 128 µs. A node that has a machine to itself gained nothing that could be
+  seen, and several nodes in one process lose by it, so it is the command's, not the library's.
 - **A server's put** costs some 60 µs of CPU over the three nodes where etcd's costs 94 in the same turns, and 10 µs in the client, which is a bare
   one of its own for this reason. Of the leader's 35 µs, two fifths are gRPC's (a call that is read, answered and written: headers, frames,
   goroutines), a fifth is the replica's (half of it two searches of Pebble's skip list; the third entry of a put needs none), an eighth the
@@ -27,10 +32,22 @@ second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with 
   (etcd's 0.8), of which two thirds are the kernel's and the Go scheduler's. In one process (the library) the same path takes a third of that.
   Nodes with one thread each (` + "`GOMAXPROCS=1`" + `), in turns on a slow machine, do 423 puts a second where they do 329, for 2.6 ms of CPU where they take 4.0: which is
   advice for nodes that share a machine, and for no others.
-- **Gets** are gRPC's: a bare call costs a server 13 to 16 µs of CPU, a serializable get 20, a linearizable one 30. etcd 3.7 does as well (3.4 took 126 µs).
+- **The worst of a hundred puts** wait for what all wait for: of 3 s, they lay in the two or three spans of 50 to 100 ms in which the three nodes, which
+  execute the same, wrote their memtables to disk at the same time, or the leader collected garbage (25 to 40 ms, once a second), on the
+  processors that puts need. Memtables of 8 and 4 MiB, and such of another size in each node, changed nothing that could be told from the noise. etcd's p99 is 1.9 times its
+  p50, pmmc's 3 times.
+- **Memory that is new** costs a fault for each page, which on these machines is dear: 5 to 9 per cent of a node's CPU while it grows to its 250 MiB (64 of
+  them are decrees for those who lag, and the garbage that goes with them), where etcd stays at 80. The table's puts are such of clusters that were
+  just started; those of clusters that had run for a minute were 1.5 to 1.7 times etcd's on the same day, and with 256 clients took 0.6 of its CPU.
+- **Gets** are gRPC's: a bare call costs a server 13 to 16 µs of CPU. Two searches of Pebble were a quarter of a get until what was read lately was
+  remembered: in turns on a slow machine, six rounds, linearizable gets came from 21,400 to 25,100 a second (60 to 51 µs of CPU), serializable ones from 33,100 to 40,700
+  (38 to 31). A round in which the leader asks a majority serves some 30 reads there, and costs what it does in switches of threads: fewer and larger rounds,
+  by letting the client ask again or more often give way, cost as much as they spared.
+- **etcd's version** matters. Beside Debian's etcd 3.4.23, three rounds on the day of the tables, pmmc did 1.7, 1.7 and 1.4 times the puts with 64, 256 and 1,000
+  clients (p99 0.72, 0.64, 0.78; CPU 0.64), 1.6 spread, 1.03 with one client, 3.2 times the linearizable gets and 3.8 times the serializable ones.
 - **The library** writes each decree once to each other node, in its p2a, which is encoded once for all; decisions only name it. What is left of copies are
   those of gRPC's frames and of the kernel.
-- **Long operations** wait for the disk: each is in three journals, which came to 100 to 120 MiB a second together on the day of the tables (256 KiB, 1 MiB), and
+- **Long operations** wait for the disk: each is in three journals, which came to 80 to 95 MiB a second together on the day of the tables (256 KiB, 1 MiB), and
   to 440 to 480 on the quiet machine (589 and 161 operations a second).
 - **Several nodes in one process**, as the library is measured, wait for each other's fsyncs: a thread in a system call keeps its place in Go's
   scheduler for up to 0.1 ms. With ` + "`GOMAXPROCS=4`" + ` on two processors pmmc does 42,000 operations a second with 64 proposers and 94,000 with
@@ -38,7 +55,7 @@ second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with 
 - **Flooded**, nodes share the processors with a client that asks for twice what they can do, and is refused the
   rest: an open loop has one clock for all requests, and the client's calls have no timers. With grpc-go's client, which took half of the
   machine, throughput fell to 61 per cent, and a node that got no processor for 400 ms was taken for dead. It still is, where other
-  programs take the processors. A refusal costs the leader a sixth of what a put does (10 and 59 µs, on a machine three times as slow
+  programs take the processors: once in the two minutes of the tables, and not in two floods of 50 s after them. A refusal costs the leader a sixth of what a put does (10 and 59 µs, on a machine three times as slow
   as this one, from the processes' time at 14,600 puts a second and, twice as many asked for, at 11,800 and 18,800 refusals), and the client more
   than a put (25 and 18): a third of the machine went into refusals, most of that in the client. (There, two minutes of it
   ran at 93 per cent of the peak: 15,900 puts a second of 17,000.) The memory is that of 4,096 requests under way and up to 20,000 that are being refused.
