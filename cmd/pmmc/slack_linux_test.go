@@ -15,7 +15,11 @@ func TestTimerSlack(t *testing.T) {
 	}
 	s := newSample(t, 1, "")
 	s.start("alpha")
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.nodes["alpha"].cmd.Process.Pid))
+	pid := s.nodes["alpha"].cmd.Process.Pid
+	if environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err != nil || !strings.Contains(string(environment), slackTried+"=") {
+		t.Errorf("the node did not begin anew: its environment is %q, %v", environment, err)
+	}
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil || len(threads) < 2 {
 		t.Fatalf("threads of the node: %v, %v", threads, err)
 	}
