@@ -67,7 +67,7 @@ test: check browser iproute promtool ## Run all checks and all tests, with the r
 	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -vet off -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
 	cd test/etcd && go vet ./...
-	@if [ $$(id -u) = 0 ] && command -v ip >/dev/null; then cd test/etcd && $(GOTESTSUM) --format pkgname -- -vet off -timeout 5m ./...; \
+	@if [ $$(id -u) = 0 ] && command -v ip >/dev/null; then cd test/etcd && $(GOTESTSUM) --format pkgname -- -vet off -count 1 -timeout 5m ./...; \
 	else echo "test/etcd is left out: a network of namespaces takes root and iproute2"; fi
 
 .PHONY: check
