@@ -36,6 +36,7 @@ type seen struct {
 	since     time.Time // when that was last changed
 	err       error
 	shown     *admin.StatusResponse // the last; nil if it never did
+	at        time.Time             // when it showed that
 	before    *admin.StatusResponse // the one before that of another time, for rates
 	rated     Node                  // has the rates
 }
@@ -89,7 +90,7 @@ func (b *Board) note(now time.Time, target string, answer *admin.StatusResponse,
 		s.before = s.shown
 		s.rate(answer)
 	}
-	s.shown = answer
+	s.shown, s.at = answer, now
 	if answer.Configuration.GetEpoch() >= b.latest.GetEpoch() && answer.Configuration != nil {
 		b.latest = answer.Configuration
 	}
@@ -137,7 +138,7 @@ func (b *Board) show(now time.Time, targets []string) *Cluster {
 	b.office(c)
 	c.Latency = b.latency()
 	c.Decrees = b.decrees(targets)
-	c.Changes = b.changes(c.At, targets)
+	c.Changes = b.changes(targets)
 	c.Warnings = b.warnings(c, targets)
 	return c
 }

@@ -6,6 +6,8 @@
 //  3. It holds no keys and no values: nodes do not show them.
 package overview
 
+import "github.com/pmmc-go/pmmc/actors"
+
 // Cluster is what all nodes show together. Times are in milliseconds since 1970, by the
 // clock of who looks; of changes, by that of the node that saw them.
 type Cluster struct {
@@ -104,6 +106,8 @@ type Change struct {
 	Epoch  uint64 `json:"epoch"`
 	Why    string `json:"why"`
 	Text   string `json:"text"` // all that, in words
+
+	ballot actors.Ballot
 }
 
 // Decree is one that was decided, without what it says.

@@ -3,9 +3,11 @@ package overview
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime/measure"
 	"github.com/pmmc-go/pmmc/messages"
 	"github.com/pmmc-go/pmmc/messages/admin"
@@ -66,34 +68,35 @@ func (b *Board) decrees(targets []string) []Decree {
 const shownChanges = 12
 
 // changes are those of who is in office: each as the node saw it whose leader came into
-// office or left it, or else as another one did.
-func (b *Board) changes(at int64, targets []string) []Change {
-	elected := make(map[string]Change) // by ballot
-	var left []Change
+// office or left it, or else as another one did. Their order is that of ballots, and not that
+// of the times at which nodes saw them: of two who came into office in one moment, the one
+// with the higher ballot holds it.
+func (b *Board) changes(targets []string) []Change {
+	elected := make(map[actors.Ballot]Change)
+	var all []Change
 	for _, target := range targets {
-		r := b.seen[target].shown
-		held := "" // the ballot with which its leader was in office
-		for _, c := range r.GetChanges() {
-			in, when := Ballot(c.Ballot), before(at, c.Age)
-			own := c.Standing == "active" && c.Ballot.GetLeader() == r.Id
+		s := b.seen[target]
+		var held actors.Ballot // with which its leader was in office
+		for _, c := range s.shown.GetChanges() {
+			in, when := actors.BallotOf(c.Ballot), before(s.at.UnixMilli(), c.Age)
+			own := c.Standing == "active" && in.Leader == s.shown.Id
 			_, known := elected[in]
 			switch {
-			case in != "" && (own || !known):
-				elected[in] = Change{At: when, Node: r.Member, Leader: b.nameOf(c), Ballot: in, Epoch: c.Epoch, Why: c.Why}
-			case in == "" && held != "":
-				left = append(left, Change{At: when, Node: r.Member, Ballot: held, Epoch: c.Epoch, Why: c.Why})
+			case in != actors.Ballot{} && (own || !known):
+				elected[in] = Change{At: when, Node: s.shown.Member, Leader: b.nameOf(c), Ballot: Ballot(c.Ballot), Epoch: c.Epoch, Why: c.Why, ballot: in}
+			case in == actors.Ballot{} && held != actors.Ballot{}:
+				all = append(all, Change{At: when, Node: s.shown.Member, Ballot: held.String(), Epoch: c.Epoch, Why: c.Why, ballot: held})
 			}
-			held = ""
+			held = actors.Ballot{}
 			if own {
 				held = in
 			}
 		}
 	}
-	all := append([]Change{}, left...)
-	for _, c := range elected {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b Change) int { return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Ballot, b.Ballot)) })
+	all = slices.AppendSeq(all, maps.Values(elected))
+	slices.SortFunc(all, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), b.ballot.Compare(a.ballot), cmp.Compare(a.Leader, b.Leader)) // who left it has no Leader
+	})
 	all = all[:min(len(all), shownChanges)]
 	for i := range all {
 		all[i].Text = all[i].words()

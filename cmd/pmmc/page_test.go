@@ -61,15 +61,13 @@ func (b *browser) watch(folder string) {
 		}
 		*pictures = absolute
 	}
-	about, err := json.Marshal(map[string]any{"pages": pages, "leader": b.nodes.leader(), "secret": secret, "pictures": *pictures})
+	about, err := json.Marshal(map[string]any{
+		"pages": pages, "leader": b.nodes.leader(), "secret": secret, "pictures": *pictures, "patience": patience.Milliseconds(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := patience
-	if *pictures != "" {
-		limit *= 5
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // the script waits for each thing with patience
 	defer cancel()
 	script := exec.CommandContext(ctx, "node", "watch.mjs", string(about))
 	script.Dir, script.Stderr = folder, new(strings.Builder)

@@ -1,11 +1,12 @@
 // Drives a browser for cmd/pmmc's TestPageInABrowser, which starts the nodes. What it
 // wants done with them it says in a line, such as "do: kill beta", and reads "done". Its
-// argument is {pages: {name: address}, leader, secret, pictures}. It fails with the first
-// thing that is not so; waiting for what must happen has a limit for all of it in the test.
+// argument is {pages: {name: address}, leader, secret, pictures, patience}, the last one in
+// milliseconds. It fails with the first thing that is not so, or does not come to be so in
+// that time, and says what the page showed then.
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const { pages, leader, secret, pictures } = JSON.parse(process.argv[2]);
+const { pages, leader, secret, pictures, patience } = JSON.parse(process.argv[2]);
 const names = Object.keys(pages);
 const watched = names.find((name) => name !== leader); // whose page is looked at
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -24,7 +25,7 @@ const browser = await chromium.launch({
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
 const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, colorScheme: 'light', reducedMotion: 'reduce' });
-page.setDefaultTimeout(0);
+page.setDefaultTimeout(patience);
 let alone = true; // nothing that the browser could complain about has been done to its node
 page.on('console', (m) => { if (alone && ['error', 'warning'].includes(m.type())) fail(`the console says: ${m.text()}`); });
 page.on('pageerror', (e) => fail(`the script failed: ${e.stack}`));
@@ -147,7 +148,8 @@ for (const [name, step] of Object.entries(steps)) {
     await step();
     console.log(`seen: ${name}`);
   } catch (e) {
-    fail(`${name}: ${e.stack}`);
+    const shown = await page.innerText('body').catch((why) => why.message);
+    fail(`${name}: ${e.stack}\nthe page shows: ${shown}`);
   }
 }
 await browser.close();
