@@ -16,6 +16,7 @@ type AcceptorOptions struct {
 	ChunkBytes  int    // of decrees in one p1b or CaughtUp, at the most; a single decree may be longer
 	RetainSlots uint64 // this many slots are kept for those who lag, though they could be forgotten …
 	RetainBytes int    // … as long as their decrees are not more than this
+	MemoryBytes int    // of decrees in memory; what was executed beyond that is in the journal only
 
 	Lease time.Duration // the longest that is granted to a leader in office; 0 for none
 }
@@ -31,7 +32,8 @@ type Acceptor struct {
 	ballot   Ballot  // ballot_num, initially ⊥
 	accepted pvalues // accepted, by slot
 
-	bytes     int             // of all decrees in accepted
+	shelf     shelf           // which decrees of accepted are in the journal only
+	bytes     int             // of all decrees in accepted, on the shelf or not
 	forgotten uint64          // slots below this are forgotten
 	heard     uint64          // how many messages of ballot came
 	decided   runs            // what of accepted is known to be decided
@@ -49,6 +51,7 @@ func NewAcceptor(o AcceptorOptions) *Acceptor {
 	return &Acceptor{
 		AcceptorOptions: o,
 		accepted:        make(pvalues),
+		shelf:           shelf{sizes: make(map[uint64]int)},
 		forgotten:       max(1, o.Configuration.First), // those below are of another epoch
 		durable:         make(map[Addr]uint64),
 		wanted:          make(map[Addr]uint64),
@@ -106,7 +109,10 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
-	accepted, next := a.chunk(first, func(*messages.PValue) bool { return true })
+	accepted, next, read := a.chunk(env, first, func(*messages.PValue) bool { return true })
+	if !read {
+		return // as if the answer were lost: the scout asks again, and others too
+	}
 	env.Send(Addr(m.From), &messages.P1B{
 		From:      string(env.Self()),
 		Ballot:    a.ballot.Proto(),
@@ -192,14 +198,17 @@ func (a *Acceptor) keep(v *messages.PValue) {
 	if v.Slot < a.forgotten {
 		return
 	}
-	a.bytes -= len(a.accepted[v.Slot].GetDecree())
-	a.accepted.add(v) // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
-	a.bytes += len(a.accepted[v.Slot].Decree)
+	a.bytes -= a.size(v.Slot)
+	if a.accepted.add(v) { // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
+		a.shelf.unload(v.Slot)
+	}
+	a.bytes += a.size(v.Slot)
 }
 
 // chunk lists what is accepted from a slot on, in slot order, up to a slot that
-// take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0.
-func (a *Acceptor) chunk(first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, next uint64) {
+// take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0. It
+// could not be read where read is false.
+func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, next uint64, read bool) {
 	slots := make([]uint64, 0, len(a.accepted))
 	for slot := range a.accepted {
 		if slot >= first {
@@ -211,14 +220,15 @@ func (a *Acceptor) chunk(first uint64, take func(*messages.PValue) bool) (chunk 
 	for _, slot := range slots {
 		v := a.accepted[slot]
 		if !take(v) {
-			return chunk, 0
+			break
 		}
-		if room -= len(v.Decree); room < 0 && len(chunk) > 0 {
-			return chunk, slot
+		if room -= a.size(slot); room < 0 && len(chunk) > 0 {
+			next = slot
+			break
 		}
 		chunk = append(chunk, v)
 	}
-	return chunk, 0
+	return chunk, next, a.recall(env, chunk)
 }
 
 // onLearned forgets what enough replicas have on disk (S5).
@@ -240,13 +250,14 @@ func (a *Acceptor) onLearned(env Env, m *messages.Learned) {
 	below := a.forgotten
 	bytes := a.bytes + pvalueBytes*len(a.accepted)
 	for below < safe && (bytes > a.RetainBytes || safe-below > a.RetainSlots && !a.isWanted(below)) {
-		bytes -= len(a.accepted[below].GetDecree()) + pvalueBytes
+		bytes -= a.size(below) + pvalueBytes
 		below++
 	}
 	if below > a.forgotten {
 		a.forgetBelow(below)
 		env.Persist(&messages.Record{Kind: &messages.Record_Forgotten{Forgotten: below}})
 	}
+	a.shelve()
 }
 
 // pvalueBytes is about what a pvalue takes of memory, besides its decree.
@@ -265,8 +276,9 @@ func (a *Acceptor) isWanted(slot uint64) bool {
 
 func (a *Acceptor) forgetBelow(below uint64) {
 	for ; a.forgotten < below && len(a.accepted) > 0; a.forgotten++ {
-		a.bytes -= len(a.accepted[a.forgotten].GetDecree())
+		a.bytes -= a.size(a.forgotten)
 		delete(a.accepted, a.forgotten)
+		a.shelf.remove(a.forgotten)
 	}
 	a.forgotten = max(a.forgotten, below)
 	a.decided = slices.DeleteFunc(a.decided, func(r *messages.DecidedRun) bool { return r.Below <= below })

@@ -10,11 +10,13 @@ import (
 // each slot: the paper's pmax, taken as they come (§4.1).
 type pvalues map[uint64]*messages.PValue
 
-func (p pvalues) add(v *messages.PValue) {
+// add tells whether it added v: not where one of as high a ballot was there.
+func (p pvalues) add(v *messages.PValue) (added bool) {
 	if old, ok := p[v.GetSlot()]; ok && BallotOf(old.Ballot).Compare(BallotOf(v.GetBallot())) >= 0 {
-		return
+		return false
 	}
 	p[v.GetSlot()] = v // Fig. 7 l. 5: pmax
+	return true
 }
 
 // noop is the decree that changes nothing; it fills holes (S9).

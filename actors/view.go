@@ -115,7 +115,8 @@ func (s standing) String() string {
 type AcceptorView struct {
 	Ballot    Ballot // ballot_num
 	Accepted  int    // pvalues held
-	Bytes     int    // of their decrees
+	Bytes     int    // of their decrees …
+	InMemory  int    // … and of those that are not in the journal only
 	Forgotten uint64 // slots below this are forgotten
 	Decided   uint64 // slots below this are known to be decided, without those forgotten
 }
@@ -123,7 +124,7 @@ type AcceptorView struct {
 // View shows the acceptor.
 func (a *Acceptor) View() AcceptorView {
 	return AcceptorView{
-		Ballot: a.ballot, Accepted: len(a.accepted), Bytes: a.bytes,
+		Ballot: a.ballot, Accepted: len(a.accepted), Bytes: a.bytes, InMemory: a.bytes - a.shelf.bytes,
 		Forgotten: a.forgotten, Decided: a.decided.below(),
 	}
 }

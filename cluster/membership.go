@@ -226,11 +226,15 @@ func (n *Node) runReplica(run bool) {
 	n.tree.End(actors.ReplicaAddr(n.options.Member))
 }
 
+// acceptorMemory is how many bytes of executed decrees an acceptor holds in memory, for
+// those who are a moment behind. The others it reads from the journal, page cache included.
+const acceptorMemory = 4 << 20
+
 func (n *Node) buildAcceptor(c actors.Configuration) actors.Role {
 	p := n.options.Protocol
 	return actors.NewAcceptor(actors.AcceptorOptions{
 		Configuration: c, ChunkBytes: p.ChunkBytes, RetainSlots: uint64(p.RetainSlots), RetainBytes: p.RetainBytes,
-		Lease: p.Lease,
+		MemoryBytes: acceptorMemory, Lease: p.Lease,
 	})
 }
 

@@ -239,8 +239,8 @@ protocol {
   # nodes are away for long and the state is large.
   retain_slots = 10000
 
-  # How many bytes of decrees are kept for that at the most, in memory and in the
-  # journal: slots beyond that go, however few there are.
+  # How many bytes of decrees are kept for that at the most, in the journal: slots
+  # beyond that go, however few there are. A few MiB of them are in memory, too.
   retain_bytes = "64MiB"
 }
 

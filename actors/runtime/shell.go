@@ -37,6 +37,8 @@ type shell struct {
 	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
 
+	unreadable bool // the journal was, when the role last read from it
+
 	children map[string]struct{} // by the names of their processes, until they are known to be over
 }
 
@@ -273,6 +275,15 @@ func (s *shell) Persist(rec *messages.Record) {
 	done := &synced{of: s, n: s.written}
 	self, root := s.ctx.Self(), s.node.System.Root
 	s.node.Journal.Append(rec, func() { root.Send(self, done) })
+}
+
+// Recall reads from the journal.
+func (s *shell) Recall(first uint64, f func(*messages.PValue) bool) {
+	err := s.node.Journal.Recall(s.self.Path(), first, f)
+	if err != nil && !s.unreadable {
+		s.node.Logger.Error("cannot read what was accepted: who lags must ask other nodes", "role", s.self, "from_slot", first, "error", err)
+	}
+	s.unreadable = err != nil // who asks asks again and again: it is told once
 }
 
 // After sends to the role itself, later.

@@ -1,9 +1,12 @@
 package runtime
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	goruntime "runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +27,7 @@ type slowJournal struct {
 	mu      sync.Mutex
 	records []*messages.Record
 	waiting []func()
+	bad     error // of Recall
 }
 
 func (j *slowJournal) Append(rec *messages.Record, done func()) {
@@ -53,6 +57,17 @@ func (j *slowJournal) Replay(owner string, f func(*messages.Record)) error {
 	return nil
 }
 
+func (j *slowJournal) Recall(owner string, _ uint64, f func(*messages.PValue) bool) error {
+	j.mu.Lock()
+	bad := j.bad
+	j.mu.Unlock()
+	if bad != nil {
+		return bad
+	}
+	more := true
+	return j.Replay(owner, func(rec *messages.Record) { more = more && rec.GetPvalue() != nil && f(rec.GetPvalue()) })
+}
+
 // puppet does in its turns what the test wants. Messages are Propose, so that they
 // carry a number.
 type puppet struct {
@@ -78,6 +93,7 @@ type stage struct {
 	t        *testing.T
 	node     *Node
 	journal  *slowJournal
+	log      bytes.Buffer // written to in turns only
 	heard    chan uint64
 	restored []uint64
 	failed   chan error
@@ -101,7 +117,7 @@ func newStage(t *testing.T, do func(env actors.Env, slot uint64)) *stage {
 		}
 	})
 	node, err := Start(Options{
-		System: system, Member: "alpha", Journal: s.journal, Seed: 1, Logger: hclog.NewNullLogger(),
+		System: system, Member: "alpha", Journal: s.journal, Seed: 1, Logger: hclog.New(&hclog.LoggerOptions{Output: &s.log}),
 		Failed: func(err error) { s.failed <- err },
 	}, Child{Name: "epoch-1", Children: []Child{
 		{Name: "leader", Build: func() actors.Role {
@@ -187,6 +203,30 @@ func TestTheDiskBarrier(t *testing.T) {
 	s.hearsNothing()
 	s.journal.sync()
 	s.hears(30)
+}
+
+// A role reads what it persisted; where that fails, it is logged once until it does not.
+func TestRecall(t *testing.T) {
+	var s *stage
+	s = newStage(t, func(env actors.Env, slot uint64) {
+		s.journal.mu.Lock()
+		s.journal.bad = map[uint64]error{2: errors.New("a bad sector"), 3: errors.New("a bad sector"), 5: errors.New("a bad sector")}[slot]
+		s.journal.mu.Unlock()
+		if slot == 0 {
+			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: &messages.PValue{Slot: 7}}})
+		}
+		found := uint64(0)
+		env.Recall(7, func(v *messages.PValue) bool { found = v.Slot; return true })
+		env.Send(listenerAddr, &messages.Propose{Slot: 100*uint64(strings.Count(s.log.String(), "a bad sector")) + found})
+	})
+	s.tell(0)
+	s.hearsNothing()
+	s.journal.sync()
+	s.hears(7)
+	for slot := range uint64(5) {
+		s.tell(slot + 1)
+	}
+	s.hears(7, 100, 100, 107, 200)
 }
 
 // D11: the message of a turn is passed on at once, whatever waits for the disk.

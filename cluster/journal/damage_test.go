@@ -289,8 +289,8 @@ func TestALockedDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-// TestDamageInARunningJournalIsFound flips a byte under an open journal: who replays and who
-// checks hears of it, with the slot that it is behind.
+// TestDamageInARunningJournalIsFound flips a byte under an open journal: who replays, recalls
+// or checks hears of it, with the slot that it is behind.
 func TestDamageInARunningJournalIsFound(t *testing.T) {
 	l, err := Open(must(t, t.TempDir(), 0))
 	l = opened(t, l, err)
@@ -315,6 +315,12 @@ func TestDamageInARunningJournalIsFound(t *testing.T) {
 	var c *CorruptError
 	if err := l.Replay(acceptor, func(*messages.Record) {}); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path {
 		t.Fatalf("replay of damaged bytes: %v", err)
+	}
+	if got := recall(t, l, acceptor, 41, 2); got != "[41.1 42.1]" {
+		t.Errorf("before the damaged bytes: %s", got)
+	}
+	if err := l.Recall(acceptor, 41, func(*messages.PValue) bool { return true }); !errors.As(err, &c) || c.Index != 3 {
+		t.Fatalf("recall of damaged bytes: %v", err)
 	}
 	if err := l.Check(t.Context(), at); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path || c.After != 42 || c.Offset <= 0 || c.Offset > int64(third) || c.Offset < int64(third)-100 {
 		t.Fatalf("check of damaged bytes: %v", err)

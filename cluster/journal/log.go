@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,10 @@ type Log struct {
 	failed func(error)
 	logger hclog.Logger
 
+	known  sync.RWMutex // held by the writer where it changes owners, and by others to read them
+	owners owners
+
 	// The writer's own, after Open.
-	owners  owners
 	last    uint64 // the last batch
 	chain   uint32 // the checksum of its head
 	encoder encoder
@@ -29,7 +32,7 @@ type Log struct {
 
 	syncTimes, batchSizes *measure.Histogram
 
-	uncut sync.RWMutex // held for reading by Replay, for writing by a cut and by Close
+	uncut sync.RWMutex // held for reading by Replay and Recall, for writing by a cut and by Close
 
 	wake  chan struct{} // holds one token when there may be something to do
 	ended chan struct{} // closed when the writer has ended
@@ -196,6 +199,36 @@ func (l *Log) Replay(owner string, f func(*messages.Record)) error {
 	return nil
 }
 
+// Recall calls f with live pvalues of an owner; see [Journal].
+func (l *Log) Recall(owner string, first uint64, f func(*messages.PValue) bool) error {
+	l.uncut.RLock()
+	defer l.uncut.RUnlock()
+	l.mu.Lock()
+	p := l.phase
+	l.mu.Unlock()
+	if p != open {
+		return l.reason() // the files may be closed
+	}
+	var live []held
+	var forgotten uint64
+	l.known.RLock()
+	if known := l.owners[owner]; known != nil {
+		at := slices.IndexFunc(known.live, func(h held) bool { return h.highest >= first })
+		if at >= 0 {
+			live, forgotten = slices.Clone(known.live[at:]), known.forgotten
+		}
+	}
+	l.known.RUnlock()
+	for _, h := range live {
+		more := true
+		err := l.replayBatch(h.index, owner, forgotten, func(rec *messages.Record) { more = more && f(rec.GetPvalue()) })
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
 // replayBatch calls f with the live pvalues of a batch.
 func (l *Log) replayBatch(index uint64, owner string, forgotten uint64, f func(*messages.Record)) error {
 	b, err := l.store.read(index)
@@ -259,7 +292,7 @@ func (l *Log) end(p phase) error {
 		}
 		l.nudge()
 		<-l.ended
-		l.uncut.Lock() // until no Replay reads
+		l.uncut.Lock() // until nobody reads
 		defer l.uncut.Unlock()
 		if l.phase == draining {
 			l.closed = l.store.settle()

@@ -103,13 +103,8 @@ func (l *Log) commit(items []item) error {
 	if l.written.IsZero() {
 		l.written = end
 	}
-	for _, it := range items {
-		if it.rec == nil {
-			continue
-		}
-		if err := l.owners.note(it.rec, index); err != nil {
-			return fmt.Errorf("journal: batch %d: %w", index, err)
-		}
+	if err := l.note(items, index); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,6 +114,21 @@ func (l *Log) commit(items []item) error {
 	l.stats.Syncs++
 	l.stats.LastSync = end.Sub(start)
 	l.stats.LastDurable = end
+	return nil
+}
+
+// note takes in what was committed as a batch.
+func (l *Log) note(items []item, index uint64) error {
+	l.known.Lock()
+	defer l.known.Unlock()
+	for _, it := range items {
+		if it.rec == nil {
+			continue
+		}
+		if err := l.owners.note(it.rec, index); err != nil {
+			return fmt.Errorf("journal: batch %d: %w", index, err)
+		}
+	}
 	return nil
 }
 

@@ -2,8 +2,10 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -142,6 +144,44 @@ func TestBackAfterAnAge(t *testing.T) {
 	defer cancel()
 	if _, err := away.Propose(ctx, putOf("after", nil)); err != nil {
 		t.Errorf("with the one that came back as half of a majority: %v", err)
+	}
+}
+
+// neverRestored is a state that no snapshot may replace.
+type neverRestored struct {
+	cluster.DurableStateMachine
+	t *testing.T
+}
+
+func (n neverRestored) Restore(io.Reader) error {
+	n.t.Error("a snapshot was fetched")
+	return errors.New("no snapshot is wanted")
+}
+
+// TestALaggardIsToldWhatIsInJournals keeps a node down through more than acceptors have in
+// memory, and less than they retain. It comes back without a snapshot.
+func TestALaggardIsToldWhatIsInJournals(t *testing.T) {
+	const missed = 24 << 20
+	c := clustertest.NewWith(t, 3, clustertest.Options{Disk: true, Machine: func(_, dir string) (cluster.StateMachine, error) {
+		db, err := kv.Open(kv.Options{Dir: dir})
+		return neverRestored{db, t}, err
+	}})
+	away := c.Node("gamma")
+	away.Kill()
+	fill(t, c, missed)
+	for _, n := range c.Running() {
+		c.Eventually("most is in the journal only", func() error {
+			if a := n.Status().Acceptor; a.Bytes < missed || a.InMemory > missed/4 {
+				return fmt.Errorf("%s has %d of %d bytes in memory", n.Name, a.InMemory, a.Bytes)
+			}
+			return nil
+		})
+	}
+	away.Start()
+	c.Eventually("caught up", caughtUp(away))
+	c.WaitAgreement()
+	if got := keysOf(t, away); got != missed/largeValue {
+		t.Errorf("it has %d keys, want %d", got, missed/largeValue)
 	}
 }
 

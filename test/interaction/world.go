@@ -238,6 +238,15 @@ func (p *process) Persist(rec *messages.Record) {
 	}
 }
 
+// Recall reads what is on disk.
+func (p *process) Recall(_ uint64, f func(*messages.PValue) bool) {
+	for _, rec := range p.w.disks[p.self.Member()] {
+		if v := rec.GetPvalue(); v != nil && rec.Owner == p.self.Path() && !f(v) {
+			return
+		}
+	}
+}
+
 func (p *process) sync() {
 	p.w.disks[p.self.Member()] = append(p.w.disks[p.self.Member()], p.unsaved...)
 	waiting := p.waiting

@@ -44,6 +44,7 @@ func settings(seed uint64, o Options) (nodes int, f Faults) {
 	}
 	if draw("bad sync", 4) {
 		f.BadSync = 0.0005
+		f.BadRead = 0.2
 	}
 	if draw("drift", 3) {
 		f.Drift, f.Clocks = 0.05, 0.05
@@ -136,7 +137,7 @@ func (w *World) converge() {
 // calm ends all faults.
 func (w *World) calm() {
 	w.tell("the faults end")
-	w.Loss, w.Repeat, w.Panic, w.BadSync, w.Delay = 0, 0, 0, 0, min(w.Delay, tick/5)
+	w.Loss, w.Repeat, w.Panic, w.BadSync, w.BadRead, w.Delay = 0, 0, 0, 0, 0, min(w.Delay, tick/5)
 	w.Heal()
 	for _, n := range w.Nodes {
 		n.slow = 0

@@ -40,6 +40,7 @@ type Faults struct {
 	Panic        float64       // of a turn, that it ends in one
 	Hangs        bool          // disks complete nothing for a while, at times
 	BadSync      float64       // of a write, that the disk fails and the node ends
+	BadRead      float64       // of a read from a journal, that it comes to nothing
 	Drift        float64       // of clocks: by how much, of 1, they are fast or slow, as the leaders are told …
 	Clocks       float64       // … and as they are
 	Jumps        bool          // clocks go ahead at times, as those of machines that were suspended

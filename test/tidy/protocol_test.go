@@ -19,13 +19,16 @@ import (
 // sink is an Env in which nothing comes of what a role does.
 type sink struct{ refused int }
 
-func (*sink) Self() actors.Addr                  { return "alpha/role" }
-func (*sink) Send(actors.Addr, proto.Message)    {}
-func (*sink) Forward(actors.Addr)                {}
-func (s *sink) Refuse(proto.Message)             { s.refused++ }
-func (*sink) Spawn(string, func() actors.Role)   {}
-func (*sink) Exit()                              {}
-func (*sink) Persist(*messages.Record)           {}
+func (*sink) Self() actors.Addr                { return "alpha/role" }
+func (*sink) Send(actors.Addr, proto.Message)  {}
+func (*sink) Forward(actors.Addr)              {}
+func (s *sink) Refuse(proto.Message)           { s.refused++ }
+func (*sink) Spawn(string, func() actors.Role) {}
+func (*sink) Exit()                            {}
+func (*sink) Persist(*messages.Record)         {}
+
+func (*sink) Recall(uint64, func(*messages.PValue) bool) {}
+
 func (*sink) After(time.Duration, proto.Message) {}
 func (*sink) Now() time.Duration                 { return 0 }
 func (*sink) Rand() uint64                       { return 1 }

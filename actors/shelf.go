@@ -1,0 +1,82 @@
+package actors
+
+import (
+	"slices"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// This file keeps the memory of an acceptor small. What it accepted is in its journal (S1),
+// and decrees that were executed are wanted only by those who lag. So of those, all but the
+// latest are left to the journal, and are read from there when somebody asks.
+
+// shelf says where an acceptor's decrees are. A pvalue in accepted whose decree is in the
+// journal only has none, and is on the shelf.
+type shelf struct {
+	sizes  map[uint64]int // of the decrees that are on it, by slot
+	bytes  int            // their sum
+	loaded []uint64       // slots whose decrees are in memory, in the order in which they came; more than once or forgotten, too
+}
+
+// unload notes that a slot's decree came anew, and is in memory.
+func (s *shelf) unload(slot uint64) {
+	s.remove(slot)
+	s.loaded = append(s.loaded, slot)
+}
+
+// remove takes a slot off the shelf.
+func (s *shelf) remove(slot uint64) {
+	s.bytes -= s.sizes[slot]
+	delete(s.sizes, slot)
+}
+
+// size is that of the decree of a slot, wherever it is; 0 if there is none.
+func (a *Acceptor) size(slot uint64) int {
+	if n, shelved := a.shelf.sizes[slot]; shelved {
+		return n
+	}
+	return len(a.accepted[slot].GetDecree())
+}
+
+// shelve leaves to the journal what is more than MemoryBytes, the oldest first. Scouts ask
+// for what is not executed: that stays in memory.
+func (a *Acceptor) shelve() {
+	s := &a.shelf
+	for ; len(s.loaded) > 0; s.loaded = s.loaded[1:] {
+		slot := s.loaded[0]
+		v, accepted := a.accepted[slot]
+		if _, shelved := s.sizes[slot]; !accepted || shelved {
+			continue
+		}
+		if a.bytes-s.bytes <= a.MemoryBytes || slot >= a.executed {
+			return
+		}
+		s.sizes[slot] = len(v.Decree)
+		s.bytes += len(v.Decree)
+		a.accepted[slot] = &messages.PValue{Ballot: v.Ballot, Slot: slot} // v is shared with others
+	}
+}
+
+// recall puts in their places those pvalues of a chunk whose decrees are on the shelf. It
+// tells whether it found all. Under one ballot a slot has one decree (C1), so that of the
+// same ballot is it.
+func (a *Acceptor) recall(env Env, chunk []*messages.PValue) bool {
+	missing := make(map[uint64]int) // places in chunk, by slot
+	var first uint64
+	for i, v := range slices.Backward(chunk) {
+		if _, shelved := a.shelf.sizes[v.Slot]; shelved {
+			missing[v.Slot], first = i, v.Slot
+		}
+	}
+	if len(missing) == 0 {
+		return true
+	}
+	env.Recall(first, func(v *messages.PValue) bool {
+		if i, wanted := missing[v.Slot]; wanted && BallotOf(v.Ballot) == BallotOf(chunk[i].Ballot) {
+			chunk[i] = v
+			delete(missing, v.Slot)
+		}
+		return len(missing) > 0
+	})
+	return len(missing) == 0
+}

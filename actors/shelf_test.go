@@ -1,0 +1,215 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// newShelving is an acceptor with ten slots of four bytes each, of which eight are executed
+// and six do not stay in memory.
+func newShelving(t *testing.T) (*Acceptor, *notes) {
+	a, env := newTestAcceptor(), &notes{self: "alpha/epoch-1/acceptor"}
+	a.MemoryBytes, a.ChunkBytes = 16, 1<<10
+	a.RetainSlots = 100
+	for slot := uint64(1); slot <= 10; slot++ {
+		a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(1, 1, slot, fmt.Sprintf("%4d", slot))})
+	}
+	learned(a, env, 9, 1)
+	if len(a.shelf.sizes) != 6 || a.shelf.bytes != 24 || a.View().Bytes != 40 {
+		t.Fatalf("%d of 10 decrees are on the shelf, with %d of %d bytes; want 6, 24, 40", len(a.shelf.sizes), a.shelf.bytes, a.View().Bytes)
+	}
+	take[*messages.P2B](env)
+	return a, env
+}
+
+func learned(a *Acceptor, env Env, executed, durable uint64) {
+	for _, from := range []string{"alpha/replica", "beta/replica"} {
+		a.Receive(env, &messages.Learned{From: from, Executed: executed, Durable: durable})
+	}
+}
+
+// accepted is what a p1b says that is accepted from a slot on.
+func accepted(t *testing.T, a *Acceptor, env *notes, first uint64) (decrees []string) {
+	t.Helper()
+	a.Receive(env, &messages.P1A{From: "gamma/s", Ballot: ballot(9, 3), Slot: first})
+	answers := take[*messages.P1B](env)
+	if len(answers) != 1 {
+		t.Fatalf("%d answers to a p1a", len(answers))
+	}
+	for _, v := range answers[0].Accepted {
+		decrees = append(decrees, fmt.Sprintf("%d %s", BallotOf(v.Ballot).Round, v.Decree))
+	}
+	return decrees
+}
+
+// A3: what an acceptor left to its journal it still tells, and the slots in between too.
+func TestWhatIsOnTheShelfIsTold(t *testing.T) {
+	a, env := newShelving(t)
+	if got, want := fmt.Sprint(accepted(t, a, env, 2)), "[1    2 1    3 1    4 1    5 1    6 1    7 1    8 1    9 1   10]"; got != want {
+		t.Errorf("p1b says %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(accepted(t, a, env, 9)), "[1    9 1   10]"; got != want {
+		t.Errorf("p1b says %s, want %s", got, want)
+	}
+	a.Receive(env, &messages.CatchUp{From: "beta/replica", Slot: 3, Runs: []*messages.DecidedRun{{Ballot: ballot(1, 1), First: 1, Below: 9}}})
+	answers := take[*messages.CaughtUp](env)
+	if len(answers) != 1 || len(answers[0].Decided) != 6 || string(answers[0].Decided[0].Decree) != "   3" || string(answers[0].Decided[5].Decree) != "   8" {
+		t.Errorf("who lags is told %v", answers)
+	}
+}
+
+// What is not executed stays in memory: scouts ask for it, and wait.
+func TestWhatIsNotExecutedIsNotShelved(t *testing.T) {
+	a, env := newShelving(t)
+	a.MemoryBytes = 0
+	learned(a, env, 9, 1)
+	if _, shelved := a.shelf.sizes[9]; shelved || len(a.shelf.sizes) != 8 {
+		t.Errorf("on the shelf are %v", a.shelf.sizes)
+	}
+	accepted(t, a, env, 9)
+	for _, did := range env.log {
+		if did == "recall" {
+			t.Error("it reads from its journal for what is in memory")
+		}
+	}
+}
+
+// C2: of a slot that was accepted again, that is told, from memory or from the journal,
+// which holds both.
+func TestAShelvedSlotIsAcceptedAgain(t *testing.T) {
+	a, env := newShelving(t)
+	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(2, 2, 3, "new")})
+	if _, shelved := a.shelf.sizes[3]; shelved || a.View().Bytes != 39 || a.shelf.bytes != 20 {
+		t.Errorf("%d bytes, %d of them on the shelf; slot 3 is there: %t", a.View().Bytes, a.shelf.bytes, shelved)
+	}
+	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(1, 1, 4, "   4")}) // late, and refused
+	for _, memory := range []int{16, 0} {
+		a.MemoryBytes = memory
+		learned(a, env, 9, 1)
+		if got, want := fmt.Sprint(accepted(t, a, env, 1)[:4]), "[1    1 1    2 2 new 1    4]"; got != want {
+			t.Errorf("with %d bytes in memory p1b says %s, want %s", memory, got, want)
+		}
+	}
+}
+
+// A3: an acceptor that cannot read its journal says nothing rather than too little.
+func TestAJournalThatCannotBeRead(t *testing.T) {
+	a, env := newShelving(t)
+	env.records = nil
+	a.Receive(env, &messages.P1A{From: "gamma/s", Ballot: ballot(9, 3), Slot: 2})
+	a.Receive(env, &messages.CatchUp{From: "beta/replica", Slot: 3, Runs: []*messages.DecidedRun{{Ballot: ballot(1, 1), First: 1, Below: 9}}})
+	if len(env.sent) != 0 {
+		t.Errorf("it answers %v", env.sent)
+	}
+	if a.ballot != (Ballot{9, 3}) || len(env.records) != 1 {
+		t.Errorf("its promise is %v, with %d records", a.ballot, len(env.records))
+	}
+	if got := accepted(t, a, env, 7); len(got) != 4 {
+		t.Errorf("of what is in memory it says %q", got)
+	}
+}
+
+// S5: what is forgotten is gone from the shelf, too.
+func TestTheShelfForgets(t *testing.T) {
+	a, env := newShelving(t)
+	a.RetainSlots, a.MemoryBytes = 1, 0
+	learned(a, env, 9, 9)
+	if a.forgotten != 8 || len(a.shelf.sizes) != 1 || a.shelf.bytes != 4 || a.View().Bytes != 12 || len(a.shelf.loaded) > 2 {
+		t.Errorf("forgotten below %d; on the shelf %v, %d bytes of %d; loaded %v", a.forgotten, a.shelf.sizes, a.shelf.bytes, a.View().Bytes, a.shelf.loaded)
+	}
+}
+
+// What is read back at a restart is in memory until it is known to be executed.
+func TestTheShelfAfterARestart(t *testing.T) {
+	before, env := newShelving(t)
+	a := NewAcceptor(before.AcceptorOptions)
+	for _, rec := range env.records {
+		a.Restore(rec)
+	}
+	if len(a.shelf.sizes) != 0 {
+		t.Errorf("on the shelf are %v", a.shelf.sizes)
+	}
+	learned(a, env, 9, 1)
+	if len(a.shelf.sizes) != 6 || len(accepted(t, a, env, 1)) != 10 {
+		t.Errorf("on the shelf are %v", a.shelf.sizes)
+	}
+}
+
+// Whatever is asked of two acceptors, of which one has next to nothing in memory, they
+// answer the same, write the same, and count the same.
+func TestTheShelfChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole, shelving := newTestAcceptor(), newTestAcceptor()
+		whole.MemoryBytes, shelving.MemoryBytes = 1<<20, rapid.IntRange(0, 1000).Draw(t, "memory")
+		whole.RetainBytes = rapid.IntRange(0, 8*pvalueBytes).Draw(t, "retained")
+		whole.RetainSlots = rapid.Uint64Range(1, 12).Draw(t, "slots")
+		shelving.RetainBytes, shelving.RetainSlots = whole.RetainBytes, whole.RetainSlots
+		envs := [2]*notes{{self: "alpha/epoch-1/acceptor"}, {self: "alpha/epoch-1/acceptor"}}
+		slot := rapid.Uint64Range(1, 12)
+		vote := rapid.Custom(func(t *rapid.T) *messages.PValue { // under one ballot, one decree for a slot (C1)
+			round, slot := rapid.Uint64Range(1, 3).Draw(t, "round"), slot.Draw(t, "slot")
+			return pvalue(round, 1, slot, strings.Repeat(fmt.Sprint("decree"[:round], slot), 60))
+		})
+		executed := uint64(1)
+		for range rapid.IntRange(1, 40).Draw(t, "turns") {
+			var m proto.Message
+			switch rapid.IntRange(0, 5).Draw(t, "kind") {
+			case 0:
+				m = &messages.P1A{From: "gamma/s", Ballot: ballot(rapid.Uint64Range(1, 3).Draw(t, "round"), 1), Slot: slot.Draw(t, "first")}
+			case 1, 2:
+				m = &messages.P2A{From: "beta/c", Pvalue: vote.Draw(t, "vote")}
+			case 3:
+				m = &messages.Decided{From: "alpha/replica", Decided: []*messages.PValue{vote.Draw(t, "decided")}}
+			case 4:
+				executed = max(executed, slot.Draw(t, "executed"))
+				from := rapid.SampledFrom([]string{"alpha/replica", "beta/replica"}).Draw(t, "from")
+				m = &messages.Learned{From: from, Executed: executed, Durable: rapid.Uint64Range(1, executed).Draw(t, "durable")}
+			case 5:
+				run := &messages.DecidedRun{Ballot: ballot(1, 1), First: 1, Below: executed}
+				m = &messages.CatchUp{From: "beta/replica", Slot: slot.Draw(t, "missed"), Runs: []*messages.DecidedRun{run}}
+			}
+			for i, a := range []*Acceptor{whole, shelving} {
+				a.Receive(envs[i], proto.Clone(m))
+				a.wantCounted(t)
+			}
+		}
+		if v, w := whole.View(), shelving.View(); v.Accepted != w.Accepted || v.Bytes != w.Bytes || v.Forgotten != w.Forgotten {
+			t.Errorf("%+v, and with a shelf %+v", v, w)
+		}
+		if !slices.EqualFunc(envs[0].sent, envs[1].sent, func(a, b sent) bool { return a.to == b.to && proto.Equal(a.m, b.m) }) {
+			t.Errorf("sent\n%v, and with a shelf\n%v", envs[0].sent, envs[1].sent)
+		}
+		if !slices.EqualFunc(envs[0].records, envs[1].records, func(a, b *messages.Record) bool { return proto.Equal(a, b) }) {
+			t.Errorf("written\n%v, and with a shelf\n%v", envs[0].records, envs[1].records)
+		}
+	})
+}
+
+// wantCounted looks at what is counted of decrees.
+func (a *Acceptor) wantCounted(t *rapid.T) {
+	inMemory, shelved := 0, 0
+	for _, v := range a.accepted {
+		inMemory += len(v.Decree)
+	}
+	for slot, n := range a.shelf.sizes {
+		if v, accepted := a.accepted[slot]; !accepted || len(v.Decree) > 0 {
+			t.Errorf("slot %d is on the shelf, and accepted: %t, %v", slot, accepted, v)
+		}
+		shelved += n
+	}
+	if a.bytes != inMemory+shelved || a.shelf.bytes != shelved {
+		t.Errorf("it counts %d bytes, %d of them on the shelf; they are %d and %d", a.bytes, a.shelf.bytes, inMemory+shelved, shelved)
+	}
+	for slot, v := range a.accepted {
+		if _, shelved := a.shelf.sizes[slot]; !shelved && len(v.Decree) > 0 && !slices.Contains(a.shelf.loaded, slot) {
+			t.Errorf("slot %d is in memory for good", slot)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
+
+// recall is what an owner's pvalues from a slot on are, at most so many, as "slot.round".
+func recall(t testing.TB, l *Log, owner string, first uint64, most int) string {
+	t.Helper()
+	found := []string{}
+	err := l.Recall(owner, first, func(v *messages.PValue) bool {
+		found = append(found, fmt.Sprintf("%d.%d", v.Slot, v.Ballot.Round))
+		return len(found) < most
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(found)
+}
+
+func TestRecallGivesPvaluesFromASlotOn(t *testing.T) {
+	for _, w := range worlds(t) {
+		t.Run(w.name, func(t *testing.T) {
+			l, err := w.open(t, must(t, "", 0))
+			l = opened(t, l, err)
+			for _, rec := range []*messages.Record{ // each a batch of its own
+				pvalue(acceptor, 1, 1, 10), pvalue(acceptor, 1, 2, 10), pvalue("epoch-2/acceptor", 9, 3, 10), promise(3),
+				pvalue(acceptor, 1, 3, 10), pvalue(acceptor, 2, 2, 10), pvalue(acceptor, 2, 4, 10),
+			} {
+				write(t, l, rec)
+			}
+			for range 2 { // in the running journal, and in one that was opened anew
+				for _, step := range []struct {
+					first uint64
+					most  int
+					want  string
+				}{
+					{2, 10, "[2.1 3.1 2.2 4.2]"}, {4, 10, "[4.2]"}, {5, 10, "[]"}, {1, 2, "[1.1 2.1]"},
+				} {
+					if got := recall(t, l, acceptor, step.first, step.most); got != step.want {
+						t.Errorf("at most %d from slot %d on: %s, want %s", step.most, step.first, got, step.want)
+					}
+				}
+				if got := recall(t, l, leader, 1, 10); got != "[]" {
+					t.Errorf("of an owner without pvalues: %s", got)
+				}
+				l.Crash()
+				l, err = w.open(t, must(t, "", 0))
+				l = opened(t, l, err)
+			}
+			write(t, l, forgotten(3))
+			if got := recall(t, l, acceptor, 1, 10); got != "[3.1 4.2]" {
+				t.Errorf("with slots below 3 forgotten: %s", got)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Recall(acceptor, 1, nil); !errors.Is(err, ErrClosed) {
+				t.Errorf("after close: %v", err)
+			}
+		})
+	}
+}
+
+// What is not on disk may yet be lost, so it is not told; and who asks does not wait for it.
+func TestRecallWaitsForNoWrite(t *testing.T) {
+	hang := make(chan struct{})
+	var hanging bool
+	m := NewMemory(func(ctx context.Context) error {
+		if hanging {
+			select {
+			case <-hang:
+			case <-ctx.Done():
+			}
+		}
+		return ctx.Err()
+	})
+	l, err := m.Open(must(t, "", 0))
+	l = opened(t, l, err)
+	write(t, l, pvalue(acceptor, 1, 1, 10), pvalue(acceptor, 1, 2, 10))
+	hanging = true // the writer looks at it only for what is appended from here on
+	done := make(chan struct{})
+	l.Append(pvalue(acceptor, 1, 3, 10), func() { close(done) })
+	if got := recall(t, l, acceptor, 1, 10); got != "[1.1 2.1]" {
+		t.Errorf("beside a write that hangs: %s", got)
+	}
+	close(hang)
+	<-done
+	if got := recall(t, l, acceptor, 3, 10); got != "[3.1]" {
+		t.Errorf("after the write: %s", got)
+	}
+}
+
+// TestRecallBesideAppendsAndCuts asks for the last slots that are not forgotten while the
+// front is cut: all of them are there.
+func TestRecallBesideAppendsAndCuts(t *testing.T) {
+	for _, w := range worlds(t) {
+		t.Run(w.name, func(t *testing.T) {
+			l, err := w.open(t, must(t, "", minSegmentBytes))
+			l = opened(t, l, err)
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for slot := uint64(1); slot <= 2000; slot++ {
+					durable := make(chan struct{})
+					l.Append(pvalue(acceptor, 1, slot, 90), nil)
+					l.Append(forgotten(max(slot, 20)-19), func() { close(durable) })
+					<-durable
+				}
+			}()
+			for last := uint64(0); last < 2000; {
+				next := uint64(0)
+				err := l.Recall(acceptor, last, func(v *messages.PValue) bool {
+					if next > 0 && v.Slot != next {
+						t.Errorf("slot %d after %d", v.Slot, next-1)
+					}
+					next = v.Slot + 1
+					return v.Slot < last+50
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if next > 0 {
+					last = next - 1
+				}
+			}
+			<-stopped
+			if l.Stats().Cuts == 0 {
+				t.Error("nothing was cut meanwhile")
+			}
+		})
+	}
+}
