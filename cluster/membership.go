@@ -226,8 +226,8 @@ func (n *Node) runReplica(run bool) {
 	n.tree.End(actors.ReplicaAddr(n.options.Member))
 }
 
-// acceptorMemory is how many bytes of executed decrees an acceptor holds in memory, for
-// those who are a moment behind. The others it reads from the journal, page cache included.
+// acceptorMemory is how many bytes of decrees an acceptor holds in memory, unless more are
+// not executed yet. The others it reads from the journal, which mostly means the page cache.
 const acceptorMemory = 4 << 20
 
 func (n *Node) buildAcceptor(c actors.Configuration) actors.Role {

@@ -53,7 +53,7 @@ func (n *Node) checkFiles(ctx context.Context) {
 		n.damage.Store(&err)
 		hint := "the node begins anew, and fetches its state from the other members"
 		if c := (*journal.CorruptError)(nil); errors.As(err, &c) {
-			hint = "do not restart this node: what the file had is still in its memory; put a new member in its place, with `pmmc member replace`"
+			hint = "do not restart this node, which would refuse to start; what is not executed yet it has in memory. Put a new member in its place, with `pmmc member replace`"
 		}
 		n.options.Logger.Error("a file is not what was written", "error", err, "hint", hint)
 		return

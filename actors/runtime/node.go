@@ -29,7 +29,7 @@ type Journal interface {
 	// Replay calls f with what the owner appended and still needs.
 	Replay(owner string, f func(*messages.Record)) error
 	// Recall calls f with the owner's pvalues of slots from first on that are on disk,
-	// until f returns false. It waits for no write.
+	// until f returns false. It waits for no write, and may leave some out.
 	Recall(owner string, first uint64, f func(*messages.PValue) bool) error
 }
 

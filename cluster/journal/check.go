@@ -56,8 +56,8 @@ func (r *reader) behind(err error) error {
 }
 
 // Check reads what the journal holds once more, while it is in use, and returns a
-// *CorruptError for the first batch that is not what was written. Its records are still in
-// the memory of their owners; they are lost with the process. After each batch it waits
+// *CorruptError for the first batch that is not what was written. What of it is not executed
+// yet is still in the memory of its owners, and lost with the process. After each batch it waits
 // for as long as pause says.
 func (l *Log) Check(ctx context.Context, pause func(bytes uint64) time.Duration) error {
 	r := &reader{store: l.store}

@@ -31,8 +31,9 @@ type Journal interface {
 	// Crash, and the first failure after one.
 	Replay(owner string, f func(*messages.Record)) error
 	// Recall calls f with the owner's live pvalues, as Replay does, from the first batch on
-	// that holds one of slot first or higher, until f returns false. It does not wait for
-	// what is appended and not on disk yet, which it leaves out. It returns what Replay does.
+	// that holds one of slot first or higher, until f returns false. It waits for no write:
+	// it leaves out what is not on disk yet and, while the front is being cut, all, so ask
+	// again. It returns what Replay does.
 	Recall(owner string, first uint64, f func(*messages.PValue) bool) error
 	// Stats tells how the journal is doing.
 	Stats() Stats

@@ -201,7 +201,9 @@ func (l *Log) Replay(owner string, f func(*messages.Record)) error {
 
 // Recall calls f with live pvalues of an owner; see [Journal].
 func (l *Log) Recall(owner string, first uint64, f func(*messages.PValue) bool) error {
-	l.uncut.RLock()
+	if !l.uncut.TryRLock() {
+		return nil // a cut writes, and may wait for room on the disk
+	}
 	defer l.uncut.RUnlock()
 	l.mu.Lock()
 	p := l.phase

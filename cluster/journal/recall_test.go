@@ -67,6 +67,21 @@ func TestRecallGivesPvaluesFromASlotOn(t *testing.T) {
 	}
 }
 
+// A cut writes, and on a full disk it waits: who asks does not.
+func TestRecallWaitsForNoCut(t *testing.T) {
+	l, err := NewMemory(nil).Open(must(t, "", 0))
+	l = opened(t, l, err)
+	write(t, l, pvalue(acceptor, 1, 1, 10))
+	l.uncut.Lock() // as a cut does
+	if got := recall(t, l, acceptor, 1, 10); got != "[]" {
+		t.Errorf("while the front is cut: %s", got)
+	}
+	l.uncut.Unlock()
+	if got := recall(t, l, acceptor, 1, 10); got != "[1.1]" {
+		t.Errorf("after the cut: %s", got)
+	}
+}
+
 // What is not on disk may yet be lost, so it is not told; and who asks does not wait for it.
 func TestRecallWaitsForNoWrite(t *testing.T) {
 	hang := make(chan struct{})
@@ -106,14 +121,14 @@ func TestRecallBesideAppendsAndCuts(t *testing.T) {
 			stopped := make(chan struct{})
 			go func() {
 				defer close(stopped)
-				for slot := uint64(1); slot <= 2000; slot++ {
+				for slot := uint64(1); slot <= 400; slot++ {
 					durable := make(chan struct{})
 					l.Append(pvalue(acceptor, 1, slot, 90), nil)
 					l.Append(forgotten(max(slot, 20)-19), func() { close(durable) })
 					<-durable
 				}
 			}()
-			for last := uint64(0); last < 2000; {
+			for last := uint64(0); last < 400; {
 				next := uint64(0)
 				err := l.Recall(acceptor, last, func(v *messages.PValue) bool {
 					if next > 0 && v.Slot != next {
@@ -128,6 +143,7 @@ func TestRecallBesideAppendsAndCuts(t *testing.T) {
 				if next > 0 {
 					last = next - 1
 				}
+				write(t, l, promise(1)) // a cut may come between two
 			}
 			<-stopped
 			if l.Stats().Cuts == 0 {

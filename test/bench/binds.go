@@ -40,7 +40,7 @@ second with 256 clients (etcd 16,500) and 50,000 gets (53,000), and a node with 
   250 MiB, of which decrees for those who lag, and the garbage that goes with them, were the most. Since acceptors leave what is executed to their
   journals (actors/shelf.go), three nodes have 425 MiB after 20 s of load where they had 865, and in turns on a slow machine, each time in clusters just
   started, six rounds: 1,000 clients came from 17,400 to 19,800 puts a second (94 to 82 µs of CPU; p99 158 to 125 ms), 256 from 12,600 to 13,700 (120 to 108), spread over
-  all nodes from 11,000 to 12,000 (141 to 126); the first seconds of a cluster are as they were. In the same way beside etcd, four rounds: 1.42, 1.65 and 1.67 times the puts with
+  all nodes from 11,000 to 12,000 (141 to 126); the first seconds of a cluster are as they were. The tables of 2026-11-29 are of the code before that. In the same way beside etcd, four rounds: 1.42, 1.65 and 1.67 times the puts with
   64, 256 and 1,000 clients, 1.80 spread; 0.60 of the CPU with 256, 0.53 spread; p99 1.03, 0.72, 1.15 and 0.72 of etcd's.
 - **Gets** are gRPC's: a bare call costs a server 13 to 16 µs of CPU. Two searches of Pebble were a quarter of a get until what was read lately was
   remembered: in turns on a slow machine, six rounds, linearizable gets came from 21,400 to 25,100 a second (60 to 51 µs of CPU), serializable ones from 33,100 to 40,700
