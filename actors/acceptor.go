@@ -200,7 +200,7 @@ func (a *Acceptor) keep(v *messages.PValue) {
 	}
 	a.bytes -= a.size(v.Slot)
 	if a.accepted.add(v) { // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
-		a.shelf.unload(v.Slot)
+		a.shelf.load(v.Slot)
 	}
 	a.bytes += a.size(v.Slot)
 }

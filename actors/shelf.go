@@ -18,8 +18,8 @@ type shelf struct {
 	loaded []uint64       // slots whose decrees are in memory, in the order in which they came; more than once or forgotten, too
 }
 
-// unload notes that a slot's decree came anew, and is in memory.
-func (s *shelf) unload(slot uint64) {
+// load notes that a slot's decree came anew, and is in memory.
+func (s *shelf) load(slot uint64) {
 	s.remove(slot)
 	s.loaded = append(s.loaded, slot)
 }

@@ -89,14 +89,27 @@ func TestAShelvedSlotIsAcceptedAgain(t *testing.T) {
 	if _, shelved := a.shelf.sizes[3]; shelved || a.View().Bytes != 39 || a.shelf.bytes != 20 {
 		t.Errorf("%d bytes, %d of them on the shelf; slot 3 is there: %t", a.View().Bytes, a.shelf.bytes, shelved)
 	}
-	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(1, 1, 4, "   4")}) // late, and refused
-	for _, memory := range []int{16, 0} {
-		a.MemoryBytes = memory
-		learned(a, env, 9, 1)
+	told := func(when string) {
+		t.Helper()
 		if got, want := fmt.Sprint(accepted(t, a, env, 1)[:4]), "[1    1 1    2 2 new 1    4]"; got != want {
-			t.Errorf("with %d bytes in memory p1b says %s, want %s", memory, got, want)
+			t.Errorf("%s p1b says %s, want %s", when, got, want)
 		}
 	}
+	told("from memory")
+	a = NewAcceptor(a.AcceptorOptions) // after that p1b no p2a of a lower ballot would be taken
+	for _, rec := range env.records[:11] {
+		a.Restore(rec)
+	}
+	a.MemoryBytes = 0
+	learned(a, env, 11, 1)
+	if len(a.shelf.sizes) != 10 {
+		t.Errorf("on the shelf are %v", a.shelf.sizes)
+	}
+	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(2, 2, 3, "new")}) // sent once more
+	if a.shelf.sizes[3] != 3 {
+		t.Errorf("it is off the shelf with what it had: %v", a.shelf.sizes)
+	}
+	told("from the journal")
 }
 
 // A3: an acceptor that cannot read its journal says nothing rather than too little.
