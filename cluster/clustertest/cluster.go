@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/clustertest/freeport"
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
@@ -82,7 +82,7 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 		o.Logger = hclog.NewNullLogger()
 	}
 	c := &Cluster{t: t, options: o, nodes: make(map[string]*Node), cut: make(map[[2]string]bool)}
-	addresses := freeAddresses(t, 2*n)
+	addresses := freeport.Addresses(t, 2*n)
 	for i, address := range addresses[:n] {
 		name := Names[i]
 		c.members = append(c.members, cluster.Member{
@@ -106,7 +106,7 @@ func (c *Cluster) newNode(name, address, client string) *Node {
 // name; Member says how.
 func (c *Cluster) Join(name string) *Node {
 	c.t.Helper()
-	addresses := freeAddresses(c.t, 2)
+	addresses := freeport.Addresses(c.t, 2)
 	n := c.newNode(name, addresses[0], addresses[1])
 	n.joins = true
 	c.nodes[name] = n
@@ -153,20 +153,6 @@ func (c *Cluster) waitEpoch(next actors.Configuration) {
 			})
 		}
 	}
-}
-
-// freeAddresses finds ports that nobody listens on.
-func freeAddresses(t testing.TB, n int) []string {
-	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("clustertest: %v", err)
-		}
-		defer l.Close() // all are held until all are drawn
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses
 }
 
 // Nodes lists the nodes, in the order of Names.

@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pmmc-go/pmmc/cluster/clustertest/freeport"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -77,17 +77,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// addresses finds ports of loopback that are free now.
+// addresses are ports of loopback that are the test's, while nobody listens there too.
 func addresses(t *testing.T, members ...string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	for _, m := range members {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		all[m] = l.Addr().String()
+	for i, a := range freeport.Addresses(t, len(members)) {
+		all[members[i]] = a
 	}
 	return all
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/pmmc-go/pmmc/cluster/clustertest/freeport"
 )
 
 // names are those of members, in order.
@@ -31,7 +33,7 @@ func newSample(t *testing.T, size int, more string) *sample {
 	for i := range size + 1 { // and one that joins
 		distances = append(distances, 10*i, 10*i+1, 10*i+2)
 	}
-	s := &sample{t: t, dir: t.TempDir(), base: freePorts(t, distances...), size: size, nodes: make(map[string]*process)}
+	s := &sample{t: t, dir: t.TempDir(), base: freeport.Claim(t, distances...), size: size, nodes: make(map[string]*process)}
 	for i := range size {
 		s.write(names[i], s.config(i)+more)
 	}
@@ -287,7 +289,7 @@ func TestClient(t *testing.T) {
 // TestDev runs the three nodes of pmmc dev twice on the same data.
 func TestDev(t *testing.T) {
 	dir := t.TempDir()
-	base := freePorts(t, 0, 1, 10, 11, 20, 21, 4622, 4623, 4624) // from 2379
+	base := freeport.Claim(t, 0, 1, 10, 11, 20, 21, 4622, 4623, 4624) // from 2379
 	shift := fmt.Sprintf("--shift-ports=%d", base-2379)
 	endpoints := fmt.Sprintf("--endpoints=127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d", base, base+10, base+20)
 	for _, round := range []string{"1", "2"} {

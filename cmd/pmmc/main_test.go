@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,31 +162,4 @@ func pmmcWith(t *testing.T, in io.Reader, args ...string) (out, err string, code
 	p := start(t, in, args...)
 	code = p.code()
 	return p.out.String(), p.err.String(), code
-}
-
-// ports are below those that the system gives to connections that go out.
-const firstPort, portCount = 12_000, 18_000
-
-// freePorts finds a port from which on, with the distances given, nobody listens.
-func freePorts(t *testing.T, distances ...int) int {
-	t.Helper()
-	for range 100 {
-		base := firstPort + rand.IntN(portCount-distances[len(distances)-1])
-		if allFree(base, distances) {
-			return base
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func allFree(base int, distances []int) bool {
-	for _, d := range distances {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+d))
-		if err != nil {
-			return false
-		}
-		_ = l.Close() // nothing was accepted
-	}
-	return true
 }

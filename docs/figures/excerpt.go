@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/pmmc-go/pmmc/actors"
 )
@@ -38,11 +39,7 @@ var (
 // Code lists what does a line of the figure, in the order of its files.
 func (f Figure) Code(line int) (code []Excerpt) {
 	for _, file := range f.Files {
-		text, err := actors.Source.ReadFile(file)
-		if err != nil {
-			panic(err) // it is not embedded
-		}
-		for _, e := range Excerpts(file, string(text)) {
+		for _, e := range embedded()[file] {
 			for _, r := range e.Refs {
 				if r == (Ref{f.Number, line}) {
 					code = append(code, e)
@@ -52,6 +49,21 @@ func (f Figure) Code(line int) (code []Excerpt) {
 	}
 	return code
 }
+
+// embedded lists, by file, what the markers in the files of all figures are about.
+var embedded = sync.OnceValue(func() map[string][]Excerpt {
+	all := make(map[string][]Excerpt)
+	for _, f := range All {
+		for _, file := range f.Files {
+			text, err := actors.Source.ReadFile(file)
+			if err != nil {
+				panic(err) // it is not embedded
+			}
+			all[file] = Excerpts(file, string(text))
+		}
+	}
+	return all
+})
 
 // Excerpts lists what the markers in a file are about.
 func Excerpts(file, text string) (all []Excerpt) {

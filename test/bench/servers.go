@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/pmmc-go/pmmc/cluster/clustertest/freeport"
 	"github.com/pmmc-go/pmmc/test/bench/load"
 )
 
@@ -27,6 +27,7 @@ type server struct {
 	start     [3]func() *exec.Cmd
 	processes [3]*exec.Cmd
 	client    *clientv3.Client
+	release   func() // of the ports
 }
 
 var names = [3]string{"alpha", "beta", "gamma"}
@@ -37,12 +38,12 @@ func startServer(ctx context.Context, p *programs, isEtcd bool, dir string) (s *
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(9)
+	addresses, release, err := freeport.TakeAddresses(9)
 	if err != nil {
 		return nil, err
 	}
-	address := func(node, kind int) string { return "127.0.0.1:" + ports[3*node+kind] } // peer, client, http
-	s = &server{name: "pmmc", dir: dir}
+	address := func(node, kind int) string { return addresses[3*node+kind] } // peer, client, http
+	s = &server{name: "pmmc", dir: dir, release: release}
 	if isEtcd {
 		s.name = "etcd"
 	}
@@ -56,7 +57,7 @@ func startServer(ctx context.Context, p *programs, isEtcd bool, dir string) (s *
 		} else {
 			path := filepath.Join(dir, name+".hcl")
 			if err := os.WriteFile(path, []byte(configOf(name, data, i, address)), 0o600); err != nil {
-				return nil, err
+				return nil, errors.Join(err, s.stop())
 			}
 			args = []string{p.pmmc, "node", "--config", path, "--log-level", "error"}
 		}
@@ -99,22 +100,6 @@ func configOf(name, data string, i int, address func(int, int) string) string {
 	return b.String()
 }
 
-func freePorts(n int) (ports []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all are held until all are known
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
-}
-
 func (s *server) startNode(i int) error {
 	s.processes[i] = s.start[i]()
 	if err := s.processes[i].Start(); err != nil {
@@ -135,6 +120,7 @@ func (s *server) stop() error {
 			s.kill(i)
 		}
 	}
+	s.release()
 	if s.client == nil {
 		return nil
 	}

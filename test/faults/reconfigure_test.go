@@ -28,7 +28,7 @@ func without(c actors.Configuration, name string) actors.Configuration {
 // every first member, and shrinks it to three.
 func TestAllMembersAreReplaced(t *testing.T) {
 	c := watched(t, 3, clustertest.Options{})
-	acked, stop := load(t, c, 6)
+	acked, stop := load(t, c, 3)
 	c.Eventually("loaded", moreThan(acked, 100))
 	for i, name := range clustertest.Names[3:6] {
 		n := c.Join(name)

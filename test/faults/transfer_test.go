@@ -24,7 +24,7 @@ import (
 
 // The sizes of what is shown here; those of the defaults fit into a test run.
 var (
-	transferMiB = flag.Int("transfer", 24, "how large a database TestALargeStateMoves moves, in MiB")
+	transferMiB = flag.Int("transfer", 12, "how large a database TestALargeStateMoves moves, in MiB")
 	awayWrites  = flag.Int64("away", 8_000, "how many writes TestBackAfterAnAge has one miss")
 )
 

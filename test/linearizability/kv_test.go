@@ -20,15 +20,15 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	clients    = 12
-	keys       = 24
-	operations = 12_000
-	perSecond  = 900 // over all clients, so that the faults have time to come
-	recovered  = 300 // answers show that a cluster whose links are all up works again
+	clients   = 12
+	keys      = 24
+	answers   = 10_000 // what is judged; what had no answer comes on top
+	perSecond = 900    // over all clients, so that the faults have time to come
+	recovered = 300    // answers show that a cluster whose links are all up works again
 )
 
-// TestKeyValue runs over ten thousand operations through all nodes while nodes are
-// killed and restarted and links cut, and has their history judged.
+// TestKeyValue runs operations through all nodes, until ten thousand are answered, while
+// nodes are killed and restarted and links cut, and has their history judged.
 func TestKeyValue(t *testing.T) {
 	c := clustertest.NewWith(t, 3, clustertest.Options{
 		Machine: clustertest.KV(), Serve: true, Observe: conformance.Watch(t),
@@ -38,16 +38,7 @@ func TestKeyValue(t *testing.T) {
 	history := drive(t, c, &answered)
 	stopFaults()
 
-	known := 0
-	for _, op := range history {
-		if !op.Output.(output).unknown {
-			known++
-		}
-	}
-	t.Logf("%d operations, %d of them answered", len(history), known)
-	if known < 10_000 {
-		t.Errorf("only %d of %d operations were answered: that shows too little", known, len(history))
-	}
+	t.Logf("%d operations, %d of them answered", len(history), answered.Load())
 	switch result := porcupine.CheckOperationsTimeout(model, history, 2*time.Minute); result {
 	case porcupine.Illegal:
 		t.Error("the history is not linearizable")
@@ -80,8 +71,7 @@ func TestTheModelBites(t *testing.T) {
 func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcupine.Operation {
 	var mu sync.Mutex
 	var history []porcupine.Operation
-	var left atomic.Int64
-	left.Store(operations)
+	var drawn atomic.Int64
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for id := range clients {
@@ -90,9 +80,9 @@ func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcu
 		wg.Go(func() {
 			pace := time.NewTicker(time.Second * clients / perSecond)
 			defer pace.Stop()
-			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+			for answered.Load() < answers {
 				<-pace.C
-				in := draw(rng, n)
+				in := draw(rng, drawn.Add(1))
 				call := time.Since(begin).Nanoseconds()
 				out := do(client, in)
 				ret := time.Since(begin).Nanoseconds()
@@ -117,7 +107,7 @@ func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcu
 func draw(rng *rand.Rand, n int64) input {
 	in := input{kind: kind(rng.IntN(4)), key: fmt.Sprintf("k%d", rng.IntN(keys)), value: fmt.Sprint(n)}
 	if in.kind == swap && rng.IntN(2) == 0 {
-		in.old = fmt.Sprint(n + 1 + rng.Int64N(100)) // what somebody may have put shortly before
+		in.old = fmt.Sprint(n - 1 - rng.Int64N(100)) // what somebody may have put shortly before
 	}
 	return in
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/clustertest/freeport"
 )
 
 // counter counts operations.
@@ -37,26 +37,29 @@ func (c *counter) Restore(r io.Reader) error {
 type Nodes struct {
 	All    []*cluster.Node
 	Leader *cluster.Node // in office when the cluster had started
+
+	release func() // of the ports
 }
 
 // patience is how long a cluster has to start, or to stop.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // Start starts n nodes below a folder and returns when they have a leader.
 func Start(dir string, n int) (*Nodes, error) { return StartObserved(dir, n, nil) }
 
 // StartObserved has all that the roles do observed, if observe is not nil.
 func StartObserved(dir string, n int, observe func(actors.Event)) (c *Nodes, err error) {
-	members, err := membersOf(n)
+	addresses, release, err := freeport.TakeAddresses(n)
 	if err != nil {
 		return nil, err
 	}
-	c = &Nodes{}
+	c = &Nodes{release: release}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
 		}
 	}()
+	members := membersOf(addresses)
 	for _, m := range members {
 		node, err := cluster.Start(cluster.Options{
 			Cluster: "bench", Member: m.Name, Members: members, DataDir: filepath.Join(dir, m.Name), Machine: &counter{},
@@ -83,19 +86,14 @@ func StartObserved(dir string, n int, observe func(actors.Event)) (c *Nodes, err
 	return c, fmt.Errorf("nodes: nobody is in office: %w", ctx.Err())
 }
 
-// membersOf makes members with all roles, at ports that are free.
-func membersOf(n int) (members []cluster.Member, err error) {
-	for i := range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all are held until all are known
+// membersOf makes members with all roles.
+func membersOf(addresses []string) (members []cluster.Member) {
+	for i, a := range addresses {
 		members = append(members, cluster.Member{
-			ID: uint32(i + 1), Name: fmt.Sprintf("node-%d", i+1), Address: l.Addr().String(), Replica: true, Leader: true, Acceptor: true,
+			ID: uint32(i + 1), Name: fmt.Sprintf("node-%d", i+1), Address: a, Replica: true, Leader: true, Acceptor: true,
 		})
 	}
-	return members, nil
+	return members
 }
 
 // Propose asks the node in office, as clients that know it do.
@@ -112,5 +110,6 @@ func (c *Nodes) Stop() error {
 	for _, n := range c.All {
 		errs = append(errs, n.Stop(ctx))
 	}
+	c.release()
 	return errors.Join(errs...)
 }
