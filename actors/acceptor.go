@@ -109,8 +109,8 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	first := max(m.Slot, a.forgotten)
-	accepted, next, read := a.chunk(env, first, func(*messages.PValue) bool { return true })
-	if !read {
+	accepted, whole, next := a.chunk(env, first, func(*messages.PValue) bool { return true })
+	if whole < len(accepted) {
 		return // as if the answer were lost: the scout asks again, and others too
 	}
 	env.Send(Addr(m.From), &messages.P1B{
@@ -199,16 +199,17 @@ func (a *Acceptor) keep(v *messages.PValue) {
 		return
 	}
 	a.bytes -= a.size(v.Slot)
+	_, held := a.accepted[v.Slot]
 	if a.accepted.add(v) { // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
-		a.shelf.load(v.Slot)
+		a.shelf.load(v.Slot, held)
 	}
 	a.bytes += a.size(v.Slot)
 }
 
 // chunk lists what is accepted from a slot on, in slot order, up to a slot that
-// take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0. It
-// could not be read where read is false.
-func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, next uint64, read bool) {
+// take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0. Those
+// before the place whole have their decrees; those from there on could not all be read.
+func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, whole int, next uint64) {
 	slots := make([]uint64, 0, len(a.accepted))
 	for slot := range a.accepted {
 		if slot >= first {
@@ -228,7 +229,7 @@ func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool
 		}
 		chunk = append(chunk, v)
 	}
-	return chunk, next, a.recall(env, chunk)
+	return chunk, a.recall(env, chunk), next
 }
 
 // onLearned forgets what enough replicas have on disk (S5).

@@ -44,7 +44,7 @@ func (a *Acceptor) onDecided(env Env, m *messages.Decided) {
 // leave out what the replica beside this acceptor will tell.
 func (a *Acceptor) onCatchUp(env Env, m *messages.CatchUp) {
 	next, told := m.Slot, runs(m.Runs)
-	decided, _, read := a.chunk(env, m.Slot, func(v *messages.PValue) bool {
+	decided, whole, _ := a.chunk(env, m.Slot, func(v *messages.PValue) bool {
 		run := a.decided.of(v.Slot)
 		if run == nil {
 			run = told.of(v.Slot)
@@ -55,11 +55,11 @@ func (a *Acceptor) onCatchUp(env Env, m *messages.CatchUp) {
 		next++
 		return true
 	})
-	if !read {
+	if whole == 0 && len(decided) > 0 {
 		return // who asked hears nothing, and asks another acceptor
 	}
 	env.Send(Addr(m.From), &messages.CaughtUp{
-		From: string(env.Self()), Slot: m.Slot, Decided: decided, Forgotten: a.forgotten,
+		From: string(env.Self()), Slot: m.Slot, Decided: decided[:whole], Forgotten: a.forgotten,
 	})
 }
 

@@ -55,10 +55,10 @@ type Env interface {
 	// this turn or in any later one, takes place only once rec is on disk (S1): a
 	// repeated p1a must not be answered ahead of the promise that the first made.
 	Persist(rec *messages.Record)
-	// Recall reads what the role's journal holds of slots from first on, as far as it is on
+	// Recall reads what the role's journal holds of slots first to last, as far as it is on
 	// disk, and calls f with each pvalue, in the order of Persist, until f returns false.
-	// It leaves out what cannot be read, and may show slots below first, too.
-	Recall(first uint64, f func(*messages.PValue) bool)
+	// It leaves out what cannot be read, and may show other slots, too.
+	Recall(first, last uint64, f func(*messages.PValue) bool)
 	// After delivers m to Self once d has passed, unless the role exits first.
 	After(d time.Duration, m proto.Message)
 	// Now is the time on the node's clock, which only goes forward. It says nothing of

@@ -51,10 +51,10 @@ func (n *notes) Send(to Addr, m proto.Message) {
 func (n *notes) Persist(r *messages.Record) {
 	n.log, n.records = append(n.log, "persist"), append(n.records, r)
 }
-func (n *notes) Recall(first uint64, f func(*messages.PValue) bool) {
+func (n *notes) Recall(first, last uint64, f func(*messages.PValue) bool) {
 	n.log = append(n.log, "recall")
 	for _, r := range n.records {
-		if v := r.GetPvalue(); v != nil && v.Slot >= first && !f(v) {
+		if v := r.GetPvalue(); v != nil && first <= v.Slot && v.Slot <= last && !f(v) {
 			return
 		}
 	}

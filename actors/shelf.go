@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"slices"
-
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -15,13 +13,16 @@ import (
 type shelf struct {
 	sizes  map[uint64]int // of the decrees that are on it, by slot
 	bytes  int            // their sum
-	loaded []uint64       // slots whose decrees are in memory, in the order in which they came; more than once or forgotten, too
+	loaded []uint64       // slots whose decrees are in memory, in the order in which they came; forgotten ones, too
 }
 
-// load notes that a slot's decree came anew, and is in memory.
-func (s *shelf) load(slot uint64) {
+// load notes that a slot's decree came anew, and is in memory; held says that the slot had
+// one already.
+func (s *shelf) load(slot uint64, held bool) {
+	if _, shelved := s.sizes[slot]; shelved || !held {
+		s.loaded = append(s.loaded, slot)
+	}
 	s.remove(slot)
-	s.loaded = append(s.loaded, slot)
 }
 
 // remove takes a slot off the shelf.
@@ -45,7 +46,7 @@ func (a *Acceptor) shelve() {
 	for ; len(s.loaded) > 0; s.loaded = s.loaded[1:] {
 		slot := s.loaded[0]
 		v, accepted := a.accepted[slot]
-		if _, shelved := s.sizes[slot]; !accepted || shelved {
+		if !accepted {
 			continue
 		}
 		if a.bytes-s.bytes <= a.MemoryBytes || slot >= a.executed {
@@ -57,26 +58,31 @@ func (a *Acceptor) shelve() {
 	}
 }
 
-// recall puts in their places those pvalues of a chunk whose decrees are on the shelf. It
-// tells whether it found all. Under one ballot a slot has one decree (C1), so that of the
-// same ballot is it.
-func (a *Acceptor) recall(env Env, chunk []*messages.PValue) bool {
+// recall puts in their places those pvalues of a chunk whose decrees are on the shelf, and
+// tells before which place it found all. Under one ballot a slot has one decree (C1), so that
+// of the same ballot is it.
+func (a *Acceptor) recall(env Env, chunk []*messages.PValue) (whole int) {
 	missing := make(map[uint64]int) // places in chunk, by slot
-	var first uint64
-	for i, v := range slices.Backward(chunk) {
+	var slots []uint64
+	for i, v := range chunk {
 		if _, shelved := a.shelf.sizes[v.Slot]; shelved {
-			missing[v.Slot], first = i, v.Slot
+			missing[v.Slot] = i
+			slots = append(slots, v.Slot)
 		}
 	}
-	if len(missing) == 0 {
-		return true
+	if len(slots) == 0 {
+		return len(chunk)
 	}
-	env.Recall(first, func(v *messages.PValue) bool {
+	env.Recall(slots[0], slots[len(slots)-1], func(v *messages.PValue) bool {
 		if i, wanted := missing[v.Slot]; wanted && BallotOf(v.Ballot) == BallotOf(chunk[i].Ballot) {
 			chunk[i] = v
 			delete(missing, v.Slot)
 		}
 		return len(missing) > 0
 	})
-	return len(missing) == 0
+	whole = len(chunk)
+	for _, i := range missing {
+		whole = min(whole, i)
+	}
+	return whole
 }

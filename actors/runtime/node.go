@@ -28,9 +28,9 @@ type Journal interface {
 	Append(rec *messages.Record, done func())
 	// Replay calls f with what the owner appended and still needs.
 	Replay(owner string, f func(*messages.Record)) error
-	// Recall calls f with the owner's pvalues of slots from first on that are on disk,
+	// Recall calls f with the owner's pvalues of slots first to last that are on disk,
 	// until f returns false. It waits for no write, and may leave some out.
-	Recall(owner string, first uint64, f func(*messages.PValue) bool) error
+	Recall(owner string, first, last uint64, f func(*messages.PValue) bool) error
 }
 
 // Options are a Node's.

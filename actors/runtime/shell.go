@@ -37,7 +37,7 @@ type shell struct {
 	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
 
-	unreadable bool // the journal was, when the role last read from it
+	unreadable string // why the role could not read from the journal, when that was last told
 
 	children map[string]struct{} // by the names of their processes, until they are known to be over
 }
@@ -278,12 +278,12 @@ func (s *shell) Persist(rec *messages.Record) {
 }
 
 // Recall reads from the journal.
-func (s *shell) Recall(first uint64, f func(*messages.PValue) bool) {
-	err := s.node.Journal.Recall(s.self.Path(), first, f)
-	if err != nil && !s.unreadable {
+func (s *shell) Recall(first, last uint64, f func(*messages.PValue) bool) {
+	err := s.node.Journal.Recall(s.self.Path(), first, last, f)
+	if err != nil && err.Error() != s.unreadable { // who asks asks again and again: it is told once
+		s.unreadable = err.Error()
 		s.node.Logger.Error("cannot read what was accepted: who lags must ask other nodes", "role", s.self, "from_slot", first, "error", err)
 	}
-	s.unreadable = err != nil // who asks asks again and again: it is told once
 }
 
 // After sends to the role itself, later.

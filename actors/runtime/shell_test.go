@@ -57,7 +57,7 @@ func (j *slowJournal) Replay(owner string, f func(*messages.Record)) error {
 	return nil
 }
 
-func (j *slowJournal) Recall(owner string, _ uint64, f func(*messages.PValue) bool) error {
+func (j *slowJournal) Recall(owner string, _, _ uint64, f func(*messages.PValue) bool) error {
 	j.mu.Lock()
 	bad := j.bad
 	j.mu.Unlock()
@@ -205,18 +205,18 @@ func TestTheDiskBarrier(t *testing.T) {
 	s.hears(30)
 }
 
-// A role reads what it persisted; where that fails, it is logged once until it does not.
+// A role reads what it persisted; where that fails, it is logged, once for each reason.
 func TestRecall(t *testing.T) {
 	var s *stage
 	s = newStage(t, func(env actors.Env, slot uint64) {
 		s.journal.mu.Lock()
-		s.journal.bad = map[uint64]error{2: errors.New("a bad sector"), 3: errors.New("a bad sector"), 5: errors.New("a bad sector")}[slot]
+		s.journal.bad = map[uint64]error{2: errors.New("a bad sector"), 3: errors.New("a bad sector"), 5: errors.New("a bad sector, too")}[slot]
 		s.journal.mu.Unlock()
 		if slot == 0 {
 			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: &messages.PValue{Slot: 7}}})
 		}
 		found := uint64(0)
-		env.Recall(7, func(v *messages.PValue) bool { found = v.Slot; return true })
+		env.Recall(7, 7, func(v *messages.PValue) bool { found = v.Slot; return true })
 		env.Send(listenerAddr, &messages.Propose{Slot: 100*uint64(strings.Count(s.log.String(), "a bad sector")) + found})
 	})
 	s.tell(0)

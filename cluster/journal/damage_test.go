@@ -316,10 +316,10 @@ func TestDamageInARunningJournalIsFound(t *testing.T) {
 	if err := l.Replay(acceptor, func(*messages.Record) {}); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path {
 		t.Fatalf("replay of damaged bytes: %v", err)
 	}
-	if got := recall(t, l, acceptor, 41, 2); got != "[41.1 42.1]" {
+	if got := recall(t, l, acceptor, 41, 99, 2); got != "[41.1 42.1]" {
 		t.Errorf("before the damaged bytes: %s", got)
 	}
-	if err := l.Recall(acceptor, 41, func(*messages.PValue) bool { return true }); !errors.As(err, &c) || c.Index != 3 {
+	if err := l.Recall(acceptor, 41, 99, func(*messages.PValue) bool { return true }); !errors.As(err, &c) || c.Index != 3 {
 		t.Fatalf("recall of damaged bytes: %v", err)
 	}
 	if err := l.Check(t.Context(), at); !errors.As(err, &c) || c.Index != 3 || c.Path != e.Path || c.After != 42 || c.Offset <= 0 || c.Offset > int64(third) || c.Offset < int64(third)-100 {

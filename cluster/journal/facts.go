@@ -18,10 +18,10 @@ type facts struct {
 	live      []held                 // batches that hold pvalues, in order; the first one holds a live one
 }
 
-// held says that a batch holds pvalues, the highest of them for this slot.
+// held says that a batch holds pvalues, and for which slots.
 type held struct {
-	index   uint64
-	highest uint64
+	index           uint64
+	lowest, highest uint64
 }
 
 // owners are the facts of each owner.
@@ -79,10 +79,11 @@ func (f *facts) hold(index, slot uint64) {
 		return
 	}
 	if n := len(f.live); n > 0 && f.live[n-1].index == index {
-		f.live[n-1].highest = max(f.live[n-1].highest, slot)
+		last := &f.live[n-1]
+		last.lowest, last.highest = min(last.lowest, slot), max(last.highest, slot)
 		return
 	}
-	f.live = append(f.live, held{index, slot})
+	f.live = append(f.live, held{index, slot, slot})
 }
 
 func (f *facts) forget(below uint64) {

@@ -30,11 +30,11 @@ type Journal interface {
 	// It returns a *CorruptError for what cannot be read, ErrClosed after Close or
 	// Crash, and the first failure after one.
 	Replay(owner string, f func(*messages.Record)) error
-	// Recall calls f with the owner's live pvalues, as Replay does, from the first batch on
-	// that holds one of slot first or higher, until f returns false. It waits for no write:
+	// Recall calls f with the owner's live pvalues of slots first to last, as Replay does,
+	// until f returns false, and with others that lie beside them. It waits for no write:
 	// it leaves out what is not on disk yet and, while the front is being cut, all, so ask
 	// again. It returns what Replay does.
-	Recall(owner string, first uint64, f func(*messages.PValue) bool) error
+	Recall(owner string, first, last uint64, f func(*messages.PValue) bool) error
 	// Stats tells how the journal is doing.
 	Stats() Stats
 	// Close writes what is queued and ends the use.

@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -200,7 +199,7 @@ func (l *Log) Replay(owner string, f func(*messages.Record)) error {
 }
 
 // Recall calls f with live pvalues of an owner; see [Journal].
-func (l *Log) Recall(owner string, first uint64, f func(*messages.PValue) bool) error {
+func (l *Log) Recall(owner string, first, last uint64, f func(*messages.PValue) bool) error {
 	if !l.uncut.TryRLock() {
 		return nil // a cut writes, and may wait for room on the disk
 	}
@@ -211,19 +210,21 @@ func (l *Log) Recall(owner string, first uint64, f func(*messages.PValue) bool) 
 	if p != open {
 		return l.reason() // the files may be closed
 	}
-	var live []held
+	var batches []uint64
 	var forgotten uint64
 	l.known.RLock()
 	if known := l.owners[owner]; known != nil {
-		at := slices.IndexFunc(known.live, func(h held) bool { return h.highest >= first })
-		if at >= 0 {
-			live, forgotten = slices.Clone(known.live[at:]), known.forgotten
+		forgotten = known.forgotten
+		for _, h := range known.live {
+			if h.lowest <= last && first <= h.highest {
+				batches = append(batches, h.index)
+			}
 		}
 	}
 	l.known.RUnlock()
-	for _, h := range live {
+	for _, index := range batches {
 		more := true
-		err := l.replayBatch(h.index, owner, forgotten, func(rec *messages.Record) { more = more && f(rec.GetPvalue()) })
+		err := l.replayBatch(index, owner, forgotten, func(rec *messages.Record) { more = more && f(rec.GetPvalue()) })
 		if err != nil || !more {
 			return err
 		}

@@ -9,11 +9,11 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// recall is what an owner's pvalues from a slot on are, at most so many, as "slot.round".
-func recall(t testing.TB, l *Log, owner string, first uint64, most int) string {
+// recall is what an owner's pvalues of some slots are, at most so many, as "slot.round".
+func recall(t testing.TB, l *Log, owner string, first, last uint64, most int) string {
 	t.Helper()
 	found := []string{}
-	err := l.Recall(owner, first, func(v *messages.PValue) bool {
+	err := l.Recall(owner, first, last, func(v *messages.PValue) bool {
 		found = append(found, fmt.Sprintf("%d.%d", v.Slot, v.Ballot.Round))
 		return len(found) < most
 	})
@@ -23,7 +23,7 @@ func recall(t testing.TB, l *Log, owner string, first uint64, most int) string {
 	return fmt.Sprint(found)
 }
 
-func TestRecallGivesPvaluesFromASlotOn(t *testing.T) {
+func TestRecallGivesPvaluesOfSlots(t *testing.T) {
 	for _, w := range worlds(t) {
 		t.Run(w.name, func(t *testing.T) {
 			l, err := w.open(t, must(t, "", 0))
@@ -36,17 +36,17 @@ func TestRecallGivesPvaluesFromASlotOn(t *testing.T) {
 			}
 			for range 2 { // in the running journal, and in one that was opened anew
 				for _, step := range []struct {
-					first uint64
-					most  int
-					want  string
+					first, last uint64
+					most        int
+					want        string
 				}{
-					{2, 10, "[2.1 3.1 2.2 4.2]"}, {4, 10, "[4.2]"}, {5, 10, "[]"}, {1, 2, "[1.1 2.1]"},
+					{2, 9, 10, "[2.1 3.1 2.2 4.2]"}, {2, 2, 10, "[2.1 2.2]"}, {3, 3, 10, "[3.1]"}, {4, 9, 10, "[4.2]"}, {5, 9, 10, "[]"}, {1, 9, 2, "[1.1 2.1]"},
 				} {
-					if got := recall(t, l, acceptor, step.first, step.most); got != step.want {
-						t.Errorf("at most %d from slot %d on: %s, want %s", step.most, step.first, got, step.want)
+					if got := recall(t, l, acceptor, step.first, step.last, step.most); got != step.want {
+						t.Errorf("at most %d of slots %d to %d: %s, want %s", step.most, step.first, step.last, got, step.want)
 					}
 				}
-				if got := recall(t, l, leader, 1, 10); got != "[]" {
+				if got := recall(t, l, leader, 1, 9, 10); got != "[]" {
 					t.Errorf("of an owner without pvalues: %s", got)
 				}
 				l.Crash()
@@ -54,13 +54,13 @@ func TestRecallGivesPvaluesFromASlotOn(t *testing.T) {
 				l = opened(t, l, err)
 			}
 			write(t, l, forgotten(3))
-			if got := recall(t, l, acceptor, 1, 10); got != "[3.1 4.2]" {
+			if got := recall(t, l, acceptor, 1, 9, 10); got != "[3.1 4.2]" {
 				t.Errorf("with slots below 3 forgotten: %s", got)
 			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Recall(acceptor, 1, nil); !errors.Is(err, ErrClosed) {
+			if err := l.Recall(acceptor, 1, 9, nil); !errors.Is(err, ErrClosed) {
 				t.Errorf("after close: %v", err)
 			}
 		})
@@ -73,11 +73,11 @@ func TestRecallWaitsForNoCut(t *testing.T) {
 	l = opened(t, l, err)
 	write(t, l, pvalue(acceptor, 1, 1, 10))
 	l.uncut.Lock() // as a cut does
-	if got := recall(t, l, acceptor, 1, 10); got != "[]" {
+	if got := recall(t, l, acceptor, 1, 9, 10); got != "[]" {
 		t.Errorf("while the front is cut: %s", got)
 	}
 	l.uncut.Unlock()
-	if got := recall(t, l, acceptor, 1, 10); got != "[1.1]" {
+	if got := recall(t, l, acceptor, 1, 9, 10); got != "[1.1]" {
 		t.Errorf("after the cut: %s", got)
 	}
 }
@@ -101,12 +101,12 @@ func TestRecallWaitsForNoWrite(t *testing.T) {
 	hanging = true // the writer looks at it only for what is appended from here on
 	done := make(chan struct{})
 	l.Append(pvalue(acceptor, 1, 3, 10), func() { close(done) })
-	if got := recall(t, l, acceptor, 1, 10); got != "[1.1 2.1]" {
+	if got := recall(t, l, acceptor, 1, 9, 10); got != "[1.1 2.1]" {
 		t.Errorf("beside a write that hangs: %s", got)
 	}
 	close(hang)
 	<-done
-	if got := recall(t, l, acceptor, 3, 10); got != "[3.1]" {
+	if got := recall(t, l, acceptor, 3, 9, 10); got != "[3.1]" {
 		t.Errorf("after the write: %s", got)
 	}
 }
@@ -130,7 +130,7 @@ func TestRecallBesideAppendsAndCuts(t *testing.T) {
 			}()
 			for last := uint64(0); last < 400; {
 				next := uint64(0)
-				err := l.Recall(acceptor, last, func(v *messages.PValue) bool {
+				err := l.Recall(acceptor, last, 400, func(v *messages.PValue) bool {
 					if next > 0 && v.Slot != next {
 						t.Errorf("slot %d after %d", v.Slot, next-1)
 					}

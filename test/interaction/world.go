@@ -239,7 +239,7 @@ func (p *process) Persist(rec *messages.Record) {
 }
 
 // Recall reads what is on disk.
-func (p *process) Recall(_ uint64, f func(*messages.PValue) bool) {
+func (p *process) Recall(_, _ uint64, f func(*messages.PValue) bool) {
 	for _, rec := range p.w.disks[p.self.Member()] {
 		if v := rec.GetPvalue(); v != nil && rec.Owner == p.self.Path() && !f(v) {
 			return

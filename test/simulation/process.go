@@ -205,13 +205,13 @@ func (p *process) Persist(rec *messages.Record) {
 }
 
 // Recall reads what is on disk.
-func (p *process) Recall(first uint64, f func(*messages.PValue) bool) {
+func (p *process) Recall(first, last uint64, f func(*messages.PValue) bool) {
 	p.node.world.Counts["recall"]++
 	if p.node.world.happens(p.node.world.BadRead) {
 		return
 	}
 	for _, rec := range p.node.disk {
-		if v := rec.GetPvalue(); v != nil && rec.Owner == p.self.Path() && v.Slot >= first && !f(proto.Clone(v).(*messages.PValue)) {
+		if v := rec.GetPvalue(); v != nil && rec.Owner == p.self.Path() && first <= v.Slot && v.Slot <= last && !f(proto.Clone(v).(*messages.PValue)) {
 			return
 		}
 	}

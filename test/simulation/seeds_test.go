@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // exercised is what must happen in a batch of seeds: otherwise they show nothing.
 var exercised = []string{
-	"acked", "read", "crash", "start", "power cut", "broken links", "panic", "bad sync", "Preempted", "Adopted", "commander",
+	"acked", "read", "crash", "start", "power cut", "broken links", "panic", "bad sync", "recall", "Preempted", "Adopted", "commander",
 	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed", "jump", "hang", "agreed",
 }
 

@@ -27,7 +27,7 @@ func (*sink) Spawn(string, func() actors.Role) {}
 func (*sink) Exit()                            {}
 func (*sink) Persist(*messages.Record)         {}
 
-func (*sink) Recall(uint64, func(*messages.PValue) bool) {}
+func (*sink) Recall(uint64, uint64, func(*messages.PValue) bool) {}
 
 func (*sink) After(time.Duration, proto.Message) {}
 func (*sink) Now() time.Duration                 { return 0 }
