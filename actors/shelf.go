@@ -1,8 +1,6 @@
 package actors
 
-import (
-	"github.com/pmmc-go/pmmc/messages"
-)
+import "github.com/pmmc-go/pmmc/messages"
 
 // This file keeps the memory of an acceptor small. What it accepted is in its journal (S1),
 // and decrees that were executed are wanted only by those who lag. So of those, all but the

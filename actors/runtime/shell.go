@@ -37,7 +37,7 @@ type shell struct {
 	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
 
-	unreadable string // why the role could not read from the journal, when that was last told
+	unreadable map[string]struct{} // why the role could not read from the journal, as far as that was told
 
 	children map[string]struct{} // by the names of their processes, until they are known to be over
 }
@@ -280,8 +280,14 @@ func (s *shell) Persist(rec *messages.Record) {
 // Recall reads from the journal.
 func (s *shell) Recall(first, last uint64, f func(*messages.PValue) bool) {
 	err := s.node.Journal.Recall(s.self.Path(), first, last, f)
-	if err != nil && err.Error() != s.unreadable { // who asks asks again and again: it is told once
-		s.unreadable = err.Error()
+	if err == nil {
+		return
+	}
+	if _, told := s.unreadable[err.Error()]; !told { // who asks asks again and again
+		if s.unreadable == nil { // no commander needs it
+			s.unreadable = make(map[string]struct{})
+		}
+		s.unreadable[err.Error()] = struct{}{}
 		s.node.Logger.Error("cannot read what was accepted: who lags must ask other nodes", "role", s.self, "from_slot", first, "error", err)
 	}
 }

@@ -210,7 +210,7 @@ func TestRecall(t *testing.T) {
 	var s *stage
 	s = newStage(t, func(env actors.Env, slot uint64) {
 		s.journal.mu.Lock()
-		s.journal.bad = map[uint64]error{2: errors.New("a bad sector"), 3: errors.New("a bad sector"), 5: errors.New("a bad sector, too")}[slot]
+		s.journal.bad = map[uint64]error{2: errors.New("a bad sector"), 3: errors.New("a bad sector"), 5: errors.New("a bad sector, too"), 6: errors.New("a bad sector")}[slot]
 		s.journal.mu.Unlock()
 		if slot == 0 {
 			env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: &messages.PValue{Slot: 7}}})
@@ -223,10 +223,10 @@ func TestRecall(t *testing.T) {
 	s.hearsNothing()
 	s.journal.sync()
 	s.hears(7)
-	for slot := range uint64(5) {
+	for slot := range uint64(6) {
 		s.tell(slot + 1)
 	}
-	s.hears(7, 100, 100, 107, 200)
+	s.hears(7, 100, 100, 107, 200, 200)
 }
 
 // D11: the message of a turn is passed on at once, whatever waits for the disk.

@@ -19,7 +19,7 @@ func TestSlowDisk(t *testing.T) {
 		t.Run(victim, func(t *testing.T) {
 			disks := make(map[string]*slowDisk)
 			p := cluster.DefaultProtocol()
-			p.DiskTimeout = 0 // it is to be slow, not to hang
+			p.DiskTimeout = clustertest.Patience // it is slow, and does not hang
 			c := watched(t, 3, clustertest.Options{Disk: true, Protocol: &p, Change: func(o *cluster.Options) {
 				disks[o.Member] = &slowDisk{more: make(chan struct{})}
 				log, err := journal.NewMemory(disks[o.Member].sync).Open(journal.Options{
@@ -50,6 +50,9 @@ func TestSlowDisk(t *testing.T) {
 			}
 			disk.slow.Store(false)
 			disk.complete()
+			if disk.waits.Load() == 0 {
+				t.Errorf("no fsync of %s was slow: that shows nothing", hit.Name)
+			}
 			if now, _ := officeOf(t, c); now != leader {
 				t.Errorf("%s was in office, and %s is now", leader.Name, now.Name)
 			}
@@ -59,9 +62,10 @@ func TestSlowDisk(t *testing.T) {
 
 // slowDisk, while it is slow, completes nothing by itself.
 type slowDisk struct {
-	slow atomic.Bool
-	mu   sync.Mutex
-	more chan struct{} // closed when what is under way is to complete
+	slow  atomic.Bool
+	waits atomic.Int64 // fsyncs that were slow
+	mu    sync.Mutex
+	more  chan struct{} // closed when what is under way is to complete
 }
 
 // complete ends what is under way.
@@ -79,6 +83,7 @@ func (d *slowDisk) sync(ctx context.Context) error {
 	if !d.slow.Load() {
 		return nil
 	}
+	d.waits.Add(1)
 	select {
 	case <-more:
 		return nil

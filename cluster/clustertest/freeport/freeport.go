@@ -57,10 +57,9 @@ func hold(base int, distances []int) (release func(), err error) {
 	return release, nil
 }
 
-func listen(port int) (net.Listener, error) { return net.Listen("tcp", Address(port)) }
+func listen(port int) (net.Listener, error) { return net.Listen("tcp", address(port)) }
 
-// Address is a port of 127.0.0.1.
-func Address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // Claim is Take for a test, until it has ended.
 func Claim(t testing.TB, distances ...int) (base int) {
@@ -87,7 +86,7 @@ func TakeAddresses(n int) (addresses []string, release func(), err error) {
 			release()
 			return nil, nil, err
 		}
-		addresses, releases = append(addresses, Address(port)), append(releases, one)
+		addresses, releases = append(addresses, address(port)), append(releases, one)
 	}
 	return addresses, release, nil
 }
