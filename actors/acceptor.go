@@ -29,8 +29,9 @@ type AcceptorOptions struct {
 // slot that enough replicas have on disk is forgotten (S5, Divergence D4).
 type Acceptor struct {
 	AcceptorOptions
-	ballot   Ballot  // ballot_num, initially ⊥
-	accepted pvalues // accepted, by slot
+	ballot   Ballot   // ballot_num, initially ⊥
+	accepted pvalues  // accepted, by slot
+	slots    []uint64 // of accepted, in their order
 
 	shelf     shelf           // which decrees of accepted are in the journal only
 	bytes     int             // of all decrees in accepted, on the shelf or not
@@ -200,6 +201,10 @@ func (a *Acceptor) keep(v *messages.PValue) {
 	}
 	a.bytes -= a.size(v.Slot)
 	_, held := a.accepted[v.Slot]
+	if !held {
+		i, _ := slices.BinarySearch(a.slots, v.Slot) // nearly always the end
+		a.slots = slices.Insert(a.slots, i, v.Slot)
+	}
 	if a.accepted.add(v) { // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
 		a.shelf.load(v.Slot, held)
 	}
@@ -210,15 +215,9 @@ func (a *Acceptor) keep(v *messages.PValue) {
 // take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0. Those
 // before the place whole have their decrees; those from there on could not all be read.
 func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, whole int, next uint64) {
-	slots := make([]uint64, 0, len(a.accepted))
-	for slot := range a.accepted {
-		if slot >= first {
-			slots = append(slots, slot)
-		}
-	}
-	slices.Sort(slots)
+	from, _ := slices.BinarySearch(a.slots, first)
 	room := a.ChunkBytes
-	for _, slot := range slots {
+	for _, slot := range a.slots[from:] {
 		v := a.accepted[slot]
 		if !take(v) {
 			break
@@ -276,11 +275,13 @@ func (a *Acceptor) isWanted(slot uint64) bool {
 }
 
 func (a *Acceptor) forgetBelow(below uint64) {
-	for ; a.forgotten < below && len(a.accepted) > 0; a.forgotten++ {
-		a.bytes -= a.size(a.forgotten)
-		delete(a.accepted, a.forgotten)
-		a.shelf.remove(a.forgotten)
+	n, _ := slices.BinarySearch(a.slots, below)
+	for _, slot := range a.slots[:n] {
+		a.bytes -= a.size(slot)
+		delete(a.accepted, slot)
+		a.shelf.remove(slot)
 	}
+	a.slots = a.slots[n:]
 	a.forgotten = max(a.forgotten, below)
 	a.decided = slices.DeleteFunc(a.decided, func(r *messages.DecidedRun) bool { return r.Below <= below })
 }

@@ -36,6 +36,7 @@ type shell struct {
 	sizes   []int    // of the records that are not on disk
 	unsaved int      // their sum
 	timers  map[*timer]scheduler.CancelFunc
+	late    []*timer // whose time came when the role had too much to save
 
 	unreadable map[string]struct{} // why the role could not read from the journal, as far as that was told
 
@@ -83,16 +84,18 @@ func (s *shell) Receive(ctx actor.Context) {
 			s.saved(m.n)
 			s.observe(actors.Event{Kind: actors.Durable, Number: m.n})
 			s.release()
+			s.catchUp()
 		}
 	case *timer:
-		if _, awaited := s.timers[m]; awaited && m.of == s {
-			delete(s.timers, m)
-			s.turn(m.m)
+		if s.isFull() {
+			s.late = append(s.late, m)
+			return
 		}
+		s.ring(m)
 	case *show:
 		s.show(m)
 	case proto.Message:
-		if len(s.waiting) > maxWaiting || s.unsaved > maxUnsaved {
+		if s.isFull() {
 			s.Refuse(m) // as if the network had lost it
 			return
 		}
@@ -107,6 +110,25 @@ const (
 	maxWaiting = 1 << 16   // effects
 	maxUnsaved = 256 << 20 // bytes of records
 )
+
+func (s *shell) isFull() bool { return len(s.waiting) > maxWaiting || s.unsaved > maxUnsaved }
+
+// ring gives the role what a timer was to bring, unless that is of an earlier life.
+func (s *shell) ring(t *timer) {
+	if _, awaited := s.timers[t]; awaited && t.of == s {
+		delete(s.timers, t)
+		s.turn(t.m)
+	}
+}
+
+// catchUp rings those who are late: timers cannot be refused, a role would never tick again.
+func (s *shell) catchUp() {
+	for len(s.late) > 0 && !s.isFull() {
+		t := s.late[0]
+		s.late = s.late[1:]
+		s.ring(t)
+	}
+}
 
 // saved takes note that the first n records of this life are on disk.
 func (s *shell) saved(n uint64) {
@@ -145,7 +167,7 @@ func (s *shell) end() {
 		cancel()
 	}
 	clear(s.timers)
-	s.waiting = nil
+	s.waiting, s.late = nil, nil
 	s.gone = true // protoactor still delivers messages to an actor that stops
 	if r, ok := s.role.(actors.Stopper); ok {
 		r.Stop()

@@ -293,6 +293,40 @@ func TestARestartReplaysAndDropsWhatWaited(t *testing.T) {
 }
 
 // A timer of an earlier life is not heard in a later one, nor after Exit.
+// A role whose disk hangs is told no more, and does no more by itself: memory would grow for
+// as long. What a timer was to bring comes once the disk is back, what others said does not.
+func TestAFullBarrier(t *testing.T) {
+	full, rang := make(chan bool), make(chan bool, 1)
+	s := newStage(t, func(env actors.Env, slot uint64) {
+		switch slot {
+		case 1:
+			env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: 1}})
+			for range maxWaiting + 1 {
+				env.Send("alpha/nobody", &messages.Propose{})
+			}
+			env.After(time.Nanosecond, &messages.Propose{Slot: 2})
+			close(full)
+		case 2:
+			rang <- true
+			say(env, slot)
+		default:
+			say(env, slot)
+		}
+	})
+	s.tell(1)
+	<-full
+	s.tell(3)
+	select {
+	case <-rang:
+		t.Fatal("a role that is told no more ticks on")
+	case <-time.After(100 * time.Millisecond):
+	}
+	s.journal.sync()
+	s.hears(2)
+	s.tell(4)
+	s.hears(4)
+}
+
 func TestTimersEndWithTheirRole(t *testing.T) {
 	s := newStage(t, func(env actors.Env, slot uint64) {
 		switch slot {

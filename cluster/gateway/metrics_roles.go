@@ -125,6 +125,7 @@ var slotMetrics = []family{
 	gauge("pmmc_restoring", "1 while another replica's snapshot is coming.", func(s *scrape) int { return oneIf(s.Replica.Restoring) }),
 	gauge("pmmc_pvalues", "Pvalues that the acceptor holds.", func(s *scrape) int { return s.Acceptor.Accepted }),
 	gauge("pmmc_pvalue_bytes", "Size of their decrees, those that are in the journal only included.", func(s *scrape) int { return s.Acceptor.Bytes }),
+	gauge("pmmc_pvalue_memory_bytes", "Size of those of them that are in memory.", func(s *scrape) int { return s.Acceptor.InMemory }),
 	count("pmmc_noops_total", "Commanders of decrees that change nothing: they fill holes and windows.", func(s *scrape) uint64 { return s.Runtime.Noops }),
 	distribution("pmmc_decree_commands", "Commands in a decree that was executed; a no-op or a reconfiguration has none.", func(s *scrape) measure.Distribution { return s.State.Commands }),
 	distribution("pmmc_decree_bytes", "Size of the operations in a decree that was executed and has any.", func(s *scrape) measure.Distribution { return s.State.Bytes }),
