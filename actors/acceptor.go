@@ -67,6 +67,7 @@ func (a *Acceptor) Restore(rec *messages.Record) {
 	case *messages.Record_Pvalue:
 		a.ballot = later(a.ballot, BallotOf(k.Pvalue.Ballot))
 		a.keep(k.Pvalue)
+		a.shelve(^uint64(0)) // all of it is on disk
 	case *messages.Record_Forgotten:
 		a.forgetBelow(k.Forgotten)
 	case *messages.Record_Decided:
@@ -109,9 +110,8 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 		a.adopt(env, b)
 	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
-	first := max(m.Slot, a.forgotten)
-	accepted, whole, next := a.chunk(env, first, func(*messages.PValue) bool { return true })
-	if whole < len(accepted) {
+	accepted, next, whole := a.told(env, m)
+	if !whole {
 		return // as if the answer were lost: the scout asks again, and others too
 	}
 	env.Send(Addr(m.From), &messages.P1B{
@@ -122,6 +122,20 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 		Forgotten: a.forgotten,
 		Next:      next,
 	})
+}
+
+// told is the chunk that a scout is told; whole unless not all of it could be read. One that
+// is preempted does not look at pvalues, and is told none.
+func (a *Acceptor) told(env Env, m *messages.P1A) (accepted []*messages.PValue, next uint64, whole bool) {
+	first := max(m.Slot, a.forgotten)
+	if a.ballot == BallotOf(m.Ballot) {
+		accepted, read, next := a.chunk(env, first, func(*messages.PValue) bool { return true })
+		return accepted, next, read == len(accepted)
+	}
+	if later := a.from(first); len(later) > 0 {
+		next = later[0]
+	}
+	return nil, next, true
 }
 
 // onP2A is Fig. 4, "⟨p2a, λ, ⟨b, s, c⟩⟩".
@@ -200,13 +214,13 @@ func (a *Acceptor) keep(v *messages.PValue) {
 		return
 	}
 	a.bytes -= a.size(v.Slot)
-	_, held := a.accepted[v.Slot]
+	old, held := a.accepted[v.Slot]
 	if !held {
 		i, _ := slices.BinarySearch(a.slots, v.Slot) // nearly always the end
 		a.slots = slices.Insert(a.slots, i, v.Slot)
 	}
 	if a.accepted.add(v) { // Fig. 4 l. 4: one pvalue a slot (Divergence D3)
-		a.shelf.load(v.Slot, held)
+		a.shelf.load(v, old)
 	}
 	a.bytes += a.size(v.Slot)
 }
@@ -215,20 +229,25 @@ func (a *Acceptor) keep(v *messages.PValue) {
 // take refuses or to ChunkBytes; next is the slot at which that limit struck, or 0. Those
 // before the place whole have their decrees; those from there on could not all be read.
 func (a *Acceptor) chunk(env Env, first uint64, take func(*messages.PValue) bool) (chunk []*messages.PValue, whole int, next uint64) {
-	from, _ := slices.BinarySearch(a.slots, first)
 	room := a.ChunkBytes
-	for _, slot := range a.slots[from:] {
+	for _, slot := range a.from(first) {
 		v := a.accepted[slot]
 		if !take(v) {
 			break
 		}
-		if room -= a.size(slot); room < 0 && len(chunk) > 0 {
+		if room -= a.size(slot) + pvalueBytes; room < 0 && len(chunk) > 0 {
 			next = slot
 			break
 		}
 		chunk = append(chunk, v)
 	}
 	return chunk, a.recall(env, chunk), next
+}
+
+// from lists the slots in which something is accepted, from one on.
+func (a *Acceptor) from(first uint64) []uint64 {
+	i, _ := slices.BinarySearch(a.slots, first)
+	return a.slots[i:]
 }
 
 // onLearned forgets what enough replicas have on disk (S5).
@@ -257,7 +276,7 @@ func (a *Acceptor) onLearned(env Env, m *messages.Learned) {
 		a.forgetBelow(below)
 		env.Persist(&messages.Record{Kind: &messages.Record_Forgotten{Forgotten: below}})
 	}
-	a.shelve()
+	a.shelve(a.executed)
 }
 
 // pvalueBytes is about what a pvalue takes of memory, besides its decree.
@@ -275,13 +294,13 @@ func (a *Acceptor) isWanted(slot uint64) bool {
 }
 
 func (a *Acceptor) forgetBelow(below uint64) {
-	n, _ := slices.BinarySearch(a.slots, below)
-	for _, slot := range a.slots[:n] {
+	kept := a.from(below)
+	for _, slot := range a.slots[:len(a.slots)-len(kept)] {
 		a.bytes -= a.size(slot)
 		delete(a.accepted, slot)
 		a.shelf.remove(slot)
 	}
-	a.slots = a.slots[n:]
+	a.slots = kept
 	a.forgotten = max(a.forgotten, below)
 	a.decided = slices.DeleteFunc(a.decided, func(r *messages.DecidedRun) bool { return r.Below <= below })
 }

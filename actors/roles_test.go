@@ -31,6 +31,9 @@ type notes struct {
 	now     time.Duration
 	exited  bool
 	passed  []Addr // to whom the messages of turns were forwarded
+
+	recalls  int // how often it read from its journal …
+	recalled int // … and how many pvalues it was given
 }
 
 type sent struct {
@@ -53,9 +56,13 @@ func (n *notes) Persist(r *messages.Record) {
 }
 func (n *notes) Recall(first, last uint64, f func(*messages.PValue) bool) {
 	n.log = append(n.log, "recall")
+	n.recalls++
 	for _, r := range n.records {
-		if v := r.GetPvalue(); v != nil && first <= v.Slot && v.Slot <= last && !f(v) {
-			return
+		if v := r.GetPvalue(); v != nil && first <= v.Slot && v.Slot <= last {
+			n.recalled++
+			if !f(v) {
+				return
+			}
 		}
 	}
 }
@@ -87,7 +94,7 @@ func pvalue(round uint64, leader uint32, slot uint64, decree string) *messages.P
 }
 
 func newTestAcceptor() *Acceptor {
-	return NewAcceptor(AcceptorOptions{Configuration: world3(), ChunkBytes: 10, RetainSlots: 2, RetainBytes: 1 << 20})
+	return NewAcceptor(AcceptorOptions{Configuration: world3(), ChunkBytes: 10 + 2*pvalueBytes, RetainSlots: 2, RetainBytes: 1 << 20})
 }
 
 // A1, and Fig. 4 l. 2–3: an acceptor adopts increasing ballots only, writes each down
@@ -150,6 +157,7 @@ func TestS1_AcceptorComesBackWithItsPromises(t *testing.T) {
 	a.Receive(env, &messages.P2A{From: "alpha/c", Pvalue: pvalue(1, 1, 1, "a")})
 	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(2, 2, 2, "b")})
 	again := newTestAcceptor()
+	again.MemoryBytes = 2
 	for _, rec := range env.records {
 		again.Restore(rec)
 	}
@@ -169,9 +177,10 @@ func TestS1_APromiseForAForgottenSlotIsWrittenDown(t *testing.T) {
 }
 
 // S5: slots are forgotten only when f+1 replicas have them on disk, and not by those
-// who are no replicas; p1b says below which slot.
+// who are no replicas; it is written down, and p1b says below which slot.
 func TestS5_ForgetsWhatEnoughReplicasHave(t *testing.T) {
 	a, env := newTestAcceptor(), &notes{}
+	written := uint64(1)
 	for slot := uint64(1); slot <= 10; slot++ {
 		a.Receive(env, &messages.P2A{From: "alpha/c", Pvalue: pvalue(1, 1, slot, "x")})
 	}
@@ -183,11 +192,19 @@ func TestS5_ForgetsWhatEnoughReplicasHave(t *testing.T) {
 		{"alpha/replica", 11, 1}, // one is not f+1
 		{"alpha/replica", 11, 1},
 		{"stranger/replica", 11, 1},
+		{"beta/replica", 1, 1}, // it has executed them, which is not enough
 		{"beta/replica", 6, 4}, // two have the slots below 6; two slots are retained
 		{"gamma/replica", 11, 9},
 		{"gamma/replica", 1, 9}, // marks do not go back
 	} {
-		a.Receive(env, &messages.Learned{From: string(step.from), Executed: step.durable, Durable: step.durable})
+		before := len(env.records)
+		a.Receive(env, &messages.Learned{From: string(step.from), Executed: 11, Durable: step.durable})
+		for _, rec := range env.records[before:] {
+			written = rec.GetForgotten()
+		}
+		if written != a.forgotten {
+			t.Errorf("after %s has slots below %d: forgotten below %d, and written down below %d", step.from, step.durable, a.forgotten, written)
+		}
 		if a.forgotten != step.want {
 			t.Errorf("after %s has slots below %d: forgotten below %d, want %d", step.from, step.durable, a.forgotten, step.want)
 		}

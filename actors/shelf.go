@@ -14,13 +14,13 @@ type shelf struct {
 	loaded []uint64       // slots whose decrees are in memory, in the order in which they came; forgotten ones, too
 }
 
-// load notes that a slot's decree came anew, and is in memory; held says that the slot had
-// one already.
-func (s *shelf) load(slot uint64, held bool) {
-	if _, shelved := s.sizes[slot]; shelved || !held {
-		s.loaded = append(s.loaded, slot)
+// load notes that v came in place of old, and is in memory. There is nothing to leave to the
+// journal of a decree that is empty, as a no-op is.
+func (s *shelf) load(v, old *messages.PValue) {
+	if len(v.Decree) > 0 && len(old.GetDecree()) == 0 {
+		s.loaded = append(s.loaded, v.Slot)
 	}
-	s.remove(slot)
+	s.remove(v.Slot)
 }
 
 // remove takes a slot off the shelf.
@@ -37,17 +37,18 @@ func (a *Acceptor) size(slot uint64) int {
 	return len(a.accepted[slot].GetDecree())
 }
 
-// shelve leaves to the journal what is more than MemoryBytes, the oldest first. Scouts ask
-// for what is not executed: that stays in memory.
-func (a *Acceptor) shelve() {
+// shelve leaves to the journal what is more than MemoryBytes, the oldest first, of slots below
+// one. What is not executed stays in memory: scouts ask for it, and wait. (One whose replica
+// lags asks for more.)
+func (a *Acceptor) shelve(below uint64) {
 	s := &a.shelf
 	for ; len(s.loaded) > 0; s.loaded = s.loaded[1:] {
 		slot := s.loaded[0]
-		v, accepted := a.accepted[slot]
-		if !accepted {
-			continue
+		v := a.accepted[slot]
+		if len(v.GetDecree()) == 0 {
+			continue // forgotten, or a no-op in place of what it was
 		}
-		if a.bytes-s.bytes <= a.MemoryBytes || slot >= a.executed {
+		if a.bytes-s.bytes <= a.MemoryBytes || slot >= below {
 			return
 		}
 		s.sizes[slot] = len(v.Decree)

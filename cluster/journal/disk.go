@@ -66,7 +66,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	}
 	d.wal, err = wal.Open(o.Dir,
 		wal.WithMetaStore(d.meta),
-		wal.WithSegmentFiler(filer{segment.NewFiler(o.Dir, vfs), d.meta, d.room}),
+		wal.WithSegmentFiler(filer{segment.NewFiler(o.Dir, roomy{vfs, d.room}), d.meta, d.room}),
 		wal.WithSegmentSize(o.SegmentBytes),
 		wal.WithCodec(plain{}),
 		wal.WithLogger(o.Logger))

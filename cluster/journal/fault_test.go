@@ -19,7 +19,8 @@ type faulty struct {
 	files
 	mu     sync.Mutex
 	broken error
-	full   bool
+	full   bool // no file is made …
+	packed bool // … and nothing is written behind what is reserved
 	dirty  int // writes since the last sync
 }
 
@@ -30,12 +31,13 @@ func (v *faulty) Create(dir, name string, size uint64) (types.WritableFile, erro
 		return nil, syscall.ENOSPC
 	}
 	f, err := v.files.Create(dir, name, size)
-	return &faultyFile{f, v}, err
+	return &faultyFile{f, v, int64(size)}, err
 }
 
 type faultyFile struct {
 	types.WritableFile
-	v *faulty
+	v    *faulty
+	size int64 // that is reserved
 }
 
 func (f *faultyFile) Sync() error {
@@ -49,6 +51,10 @@ func (f *faultyFile) WriteAt(b []byte, at int64) (int, error) {
 	f.v.mu.Lock()
 	defer f.v.mu.Unlock()
 	f.v.dirty++
+	if f.v.packed && at+int64(len(b)) > f.size {
+		n, err := f.WritableFile.WriteAt(b[:max(0, f.size-at)], at)
+		return n, errors.Join(syscall.ENOSPC, err)
+	}
 	return f.WritableFile.WriteAt(b, at)
 }
 
@@ -97,13 +103,19 @@ func TestAFailedSyncOfTheDiskIsFinal(t *testing.T) {
 	}
 }
 
-// TestAFullDisk: raft-wal makes the next segment in the background. While there is no room
-// for one, nothing is acknowledged and nothing fails; then all that waited is written.
+// TestAFullDisk: raft-wal makes the next segment in the background, and writes the last
+// batch of a segment, and its index, behind the segment's end. While there is no room for one
+// or the other, nothing is acknowledged and nothing fails; then all that waited is written.
 func TestAFullDisk(t *testing.T) {
+	t.Run("for a segment", func(t *testing.T) { fullDisk(t, (*faulty).fill) })
+	t.Run("behind a segment", func(t *testing.T) { fullDisk(t, (*faulty).pack) })
+}
+
+func fullDisk(t *testing.T, fill func(v *faulty, full bool)) {
 	v, o := new(faulty), must(t, t.TempDir(), minSegmentBytes)
 	o.Failed = func(err error) { t.Errorf("the journal failed: %v", err) }
 	l := onFaulty(t, v, o)
-	v.fill(true)
+	fill(v, true)
 	var synced atomic.Uint64
 	l.Append(pvalue(acceptor, 1, 1, 2000), func() { synced.Add(1) }) // more than a segment
 	await(t, "full", func() bool { return !l.Stats().FullSince.IsZero() })
@@ -114,7 +126,7 @@ func TestAFullDisk(t *testing.T) {
 	if n, waits := synced.Load(), l.Stats().Queued; n > 1 || waits < slots-1 {
 		t.Errorf("the disk is full: %d records are durable, %d wait", n, waits)
 	}
-	v.fill(false)
+	fill(v, false)
 	write(t, l, promise(1))
 	if n := synced.Load(); n != slots || !l.Stats().FullSince.IsZero() {
 		t.Errorf("%d of %d records are durable, full since %v", n, slots, l.Stats().FullSince)
@@ -159,6 +171,12 @@ func onFaulty(t *testing.T, v *faulty, o Options) *Log {
 	return opened(t, l, err)
 }
 
+func (v *faulty) pack(full bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.packed = full
+}
+
 func (v *faulty) fill(full bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -173,6 +191,9 @@ func await(t *testing.T, what string, is func() bool) {
 	for !is() {
 		select {
 		case <-again.C:
+			if t.Failed() {
+				t.FailNow()
+			}
 		case <-t.Context().Done():
 			t.Fatal("not ", what)
 		}

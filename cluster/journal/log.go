@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,7 +32,8 @@ type Log struct {
 
 	syncTimes, batchSizes *measure.Histogram
 
-	uncut sync.RWMutex // held for reading by Replay and Recall, for writing by a cut and by Close
+	uncut    sync.RWMutex          // held for reading by who reads batches, for writing by a cut and by Close
+	halfRead atomic.Pointer[batch] // of which Recall has given a part: the next one is likely to go on there
 
 	wake  chan struct{} // holds one token when there may be something to do
 	ended chan struct{} // closed when the writer has ended
@@ -154,104 +156,6 @@ func (l *Log) nudge() {
 	case l.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Replay calls f with the live records of an owner; see [Journal].
-func (l *Log) Replay(owner string, f func(*messages.Record)) error {
-	l.uncut.RLock()
-	defer l.uncut.RUnlock()
-
-	var before, after []*messages.Record
-	var live []held
-	var forgotten uint64
-	ready := make(chan struct{})
-	l.enqueue(item{done: func() {
-		if known := l.owners[owner]; known != nil {
-			before, after = known.small(owner)
-			live = append(live, known.live...)
-			forgotten = known.forgotten
-		}
-		close(ready)
-	}})
-	select {
-	case <-ready:
-	case <-l.ended:
-		// The writer may have come to it just before it ended, and then the store is
-		// still there for as long as uncut is held.
-		select {
-		case <-ready:
-		default:
-			return l.reason()
-		}
-	}
-	for _, rec := range before {
-		f(rec)
-	}
-	for _, h := range live {
-		if err := l.replayBatch(h.index, owner, forgotten, f); err != nil {
-			return err
-		}
-	}
-	for _, rec := range after {
-		f(rec)
-	}
-	return nil
-}
-
-// Recall calls f with live pvalues of an owner; see [Journal].
-func (l *Log) Recall(owner string, first, last uint64, f func(*messages.PValue) bool) error {
-	if !l.uncut.TryRLock() {
-		return nil // a cut writes, and may wait for room on the disk
-	}
-	defer l.uncut.RUnlock()
-	l.mu.Lock()
-	p := l.phase
-	l.mu.Unlock()
-	if p != open {
-		return l.reason() // the files may be closed
-	}
-	var batches []uint64
-	var forgotten uint64
-	l.known.RLock()
-	if known := l.owners[owner]; known != nil {
-		forgotten = known.forgotten
-		for _, h := range known.live {
-			if h.lowest <= last && first <= h.highest {
-				batches = append(batches, h.index)
-			}
-		}
-	}
-	l.known.RUnlock()
-	for _, index := range batches {
-		more := true
-		err := l.replayBatch(index, owner, forgotten, func(rec *messages.Record) { more = more && f(rec.GetPvalue()) })
-		if err != nil || !more {
-			return err
-		}
-	}
-	return nil
-}
-
-// replayBatch calls f with the live pvalues of a batch.
-func (l *Log) replayBatch(index uint64, owner string, forgotten uint64, f func(*messages.Record)) error {
-	b, err := l.store.read(index)
-	if err != nil {
-		return err
-	}
-	h, why := checkBatch(b, l.store.salt(), index)
-	if why != "" {
-		return l.store.corrupt(index, why)
-	}
-	err = records(b, h.count, func(rec *messages.Record) error {
-		if v := rec.GetPvalue(); v != nil && rec.Owner == owner && v.Slot >= forgotten {
-			f(rec)
-		}
-		return nil
-	})
-	if err != nil {
-		return l.store.corrupt(index, err.Error())
-	}
-	return nil
 }
 
 // Stats tells how the journal is doing.

@@ -67,6 +67,58 @@ func TestRecallGivesPvaluesOfSlots(t *testing.T) {
 	}
 }
 
+// together appends records of which the writer makes one batch, and waits until it is written.
+func together(l *Log, recs ...*messages.Record) {
+	written := make(chan struct{})
+	l.mu.Lock() // or it would take the first of them alone
+	for _, rec := range recs {
+		l.queue = append(l.queue, item{rec: rec})
+	}
+	l.queue = append(l.queue, item{done: func() { close(written) }})
+	l.mu.Unlock()
+	l.nudge()
+	<-written
+}
+
+// countingStore counts what is read.
+type countingStore struct {
+	store
+	reads int
+}
+
+func (s *countingStore) read(index uint64) ([]byte, error) {
+	s.reads++
+	return s.store.read(index)
+}
+
+// Slots may come in any order, and who asks for more and more of a batch has it read once.
+func TestRecallOfABatch(t *testing.T) {
+	o, counting := must(t, t.TempDir(), 0), new(countingStore)
+	l, err := o.open(func() (store, error) {
+		d, err := openDisk(o, files{})
+		counting.store = d
+		return counting, err
+	})
+	l = opened(t, l, err)
+	together(l, pvalue(acceptor, 1, 9, 10), pvalue(acceptor, 1, 5, 10), pvalue(acceptor, 1, 3, 10), pvalue(acceptor, 1, 7, 10))
+	together(l, pvalue(acceptor, 1, 8, 10))
+	if n := l.Stats().Entries; n != 2 {
+		t.Fatalf("%d batches", n)
+	}
+	for _, step := range []struct {
+		first, last uint64
+		most, reads int
+		want        string
+	}{
+		{3, 5, 1, 1, "[9.1]"}, {3, 5, 3, 1, "[9.1 5.1 3.1]"}, {7, 7, 9, 1, "[9.1 5.1 3.1 7.1]"}, // it is read to its end
+		{9, 9, 1, 2, "[9.1]"}, {8, 8, 5, 3, "[9.1 5.1 3.1 7.1 8.1]"},
+	} {
+		if got := recall(t, l, acceptor, step.first, step.last, step.most); got != step.want || counting.reads != step.reads {
+			t.Errorf("at most %d of slots %d to %d: %s with %d reads so far, want %s with %d", step.most, step.first, step.last, got, counting.reads, step.want, step.reads)
+		}
+	}
+}
+
 // A cut writes, and on a full disk it waits: who asks does not.
 func TestRecallWaitsForNoCut(t *testing.T) {
 	l, err := NewMemory(nil).Open(must(t, "", 0))

@@ -7,17 +7,20 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // room waits for space on a full disk. Only what nothing rests on yet is tried again: a
-// new segment, which is empty, and a new list of segments, whose predecessor stands. To
-// those who wait for the journal a full disk is one that hangs.
+// new segment, which is empty, a new list of segments, whose predecessor stands, and a write
+// that found no room, before it is synced. To those who wait for the journal a full disk is
+// one that hangs.
 type room struct {
 	logger hclog.Logger
 
-	mu    sync.Mutex
-	ended chan struct{} // closed when nobody waits any more; nil while nobody waits yet
-	since time.Time     // when the disk was found to be full; zero while it is not
+	mu      sync.Mutex
+	ended   chan struct{} // closed when nobody waits any more; nil while nobody waits yet
+	waiting int           // how many wait
+	since   time.Time     // when the disk was found to be full; zero while it is not
 }
 
 // roomPause is between two tries.
@@ -44,15 +47,13 @@ func (r *room) giveUp() {
 // try does something, again and again while the disk is full.
 func (r *room) try(what string, do func() error) error {
 	err := do()
-	r.mu.Lock()
-	ended := r.ended
-	if !isFull(err) || ended == nil {
-		r.mu.Unlock()
+	if !isFull(err) {
 		return err
 	}
-	r.since = time.Now()
-	r.mu.Unlock()
-	r.logger.Error("the disk is full: nothing is written until there is room; nothing is lost", "for", what, "error", err)
+	ended := r.wait(what, err)
+	if ended == nil {
+		return err
+	}
 	pause := time.NewTicker(roomPause)
 	defer pause.Stop()
 	for isFull(err) {
@@ -63,11 +64,33 @@ func (r *room) try(what string, do func() error) error {
 		}
 		err = do()
 	}
+	r.goOn()
+	return err
+}
+
+// wait notes that somebody waits from now on, and returns what ends that; nil if nobody may
+// wait.
+func (r *room) wait(what string, err error) (ended chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.logger.Warn("the disk has room again", "after", time.Since(r.since).Round(time.Millisecond))
-	r.since = time.Time{}
-	return err
+	if r.ended == nil {
+		return nil
+	}
+	if r.waiting++; r.waiting == 1 {
+		r.since = time.Now()
+		r.logger.Error("the disk is full: nothing is written until there is room; nothing is lost", "for", what, "error", err)
+	}
+	return r.ended
+}
+
+// goOn notes that somebody found room.
+func (r *room) goOn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting--; r.waiting == 0 {
+		r.logger.Warn("the disk has room again", "after", time.Since(r.since).Round(time.Millisecond))
+		r.since = time.Time{}
+	}
 }
 
 // fullSince is when the disk was found to be full; zero while it is not.
@@ -78,3 +101,35 @@ func (r *room) fullSince() time.Time {
 }
 
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// roomy is a file system whose files are written to when there is room. Segments are as long
+// as they will be from the beginning, but for raft-wal's last batch and index of each, which
+// lie behind that.
+type roomy struct {
+	types.VFS
+	room *room
+}
+
+func (v roomy) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := v.VFS.Create(dir, name, size)
+	return roomyFile{f, v.room}, err
+}
+
+func (v roomy) OpenWriter(dir, name string) (types.WritableFile, error) {
+	f, err := v.VFS.OpenWriter(dir, name)
+	return roomyFile{f, v.room}, err
+}
+
+type roomyFile struct {
+	types.WritableFile
+	room *room
+}
+
+// WriteAt writes b as a whole: what was written of it before the disk was full is written again.
+func (f roomyFile) WriteAt(b []byte, at int64) (n int, err error) {
+	err = f.room.try("a batch", func() (err error) {
+		n, err = f.WritableFile.WriteAt(b, at)
+		return err
+	})
+	return n, err
+}

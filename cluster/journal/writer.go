@@ -134,7 +134,7 @@ func (l *Log) note(items []item, index uint64) error {
 
 // cut removes whole segments that hold no live pvalue. What else they hold is
 // repeated in a checkpoint first, so a crash between the two loses nothing. While
-// somebody replays, the cut waits for a later batch.
+// somebody reads batches, the cut waits for a later one.
 func (l *Log) cut() error {
 	through := l.store.cutPoint(l.owners.firstLive(l.last + 1))
 	if through == 0 || !l.uncut.TryLock() {

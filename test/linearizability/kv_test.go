@@ -71,7 +71,7 @@ func TestTheModelBites(t *testing.T) {
 func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcupine.Operation {
 	var mu sync.Mutex
 	var history []porcupine.Operation
-	var drawn atomic.Int64
+	var drawn, lately atomic.Int64 // lately is when something was answered last
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for id := range clients {
@@ -87,12 +87,17 @@ func drive(t *testing.T, c *clustertest.Cluster, answered *atomic.Int64) []porcu
 				out := do(client, in)
 				ret := time.Since(begin).Nanoseconds()
 				if out.unknown {
+					if quiet := time.Duration(ret - lately.Load()); quiet > clustertest.Patience {
+						t.Errorf("nothing was answered for %s", quiet)
+						return
+					}
 					if in.kind == get {
 						continue
 					}
 					ret = 1 << 62 // it may take effect at any later time
 				} else {
 					answered.Add(1)
+					lately.Store(ret)
 				}
 				mu.Lock()
 				history = append(history, porcupine.Operation{ClientId: id, Input: in, Call: call, Output: out, Return: ret})

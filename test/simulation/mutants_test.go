@@ -34,7 +34,7 @@ var mutants = []mutant{
 	{"a lower ballot is accepted (A2)", "acceptor.go", "case b.Compare(a.ballot) < 0:", "case b.Compare(a.ballot) < -1:"},
 	{"p1b leaves out what was accepted (A3)", "acceptor.go", "a.chunk(env, first,", "a.chunk(env, first+1,"},
 	{"what is read from the journal is of any ballot (A3)", "shelf.go", "wanted && BallotOf(v.Ballot) == BallotOf(chunk[i].Ballot)", "wanted"},
-	{"p1b has no decree where none could be read (A3)", "acceptor.go", "if whole < len(accepted) {", "if whole < 0 {"},
+	{"p1b has no decree where none could be read (A3)", "acceptor.go", "if !whole {", "if !whole && false {"},
 	{"p1b does not say what is forgotten (S5)", "acceptor.go", "Forgotten: a.forgotten,\n\t\tNext:", "Forgotten: 1,\n\t\tNext:"},
 	{"a slot is forgotten when one replica has it (S5)", "acceptor.go", "marks[len(marks)-a.Configuration.keepers()]", "marks[len(marks)-1]"},
 	{"a slot is forgotten when it is executed, not on disk (S5)", "acceptor.go", "a.durable[Addr(m.From)], m.Durable)", "a.durable[Addr(m.From)], m.Executed)"},

@@ -185,7 +185,7 @@ func (n *Node) endEpoch(epoch uint64) {
 
 func (n *Node) newAcceptor(c actors.Configuration) actors.Role {
 	return actors.NewAcceptor(actors.AcceptorOptions{
-		Configuration: c, ChunkBytes: 200, RetainSlots: n.world.Retain, RetainBytes: 4000, MemoryBytes: 300, Lease: n.world.Lease,
+		Configuration: c, ChunkBytes: 1200, RetainSlots: n.world.Retain, RetainBytes: 4000, MemoryBytes: 300, Lease: n.world.Lease,
 	})
 }
 
