@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -18,9 +20,17 @@ type Checked struct {
 }
 
 // CheckDataDir reads all files of a data directory that is not in use, and compares their
-// checksums. State looks at the folder of the state machine.
-func CheckDataDir(dir string, state func(dir string) error) []Checked {
-	identity := Checked{Path: filepath.Join(dir, identityFile)}
+// checksums. State looks at the folder of the state machine. What is no data directory is an
+// error.
+func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: data directory: %w", err)
+	}
+	if !slices.ContainsFunc(entries, isOurs) {
+		return nil, &IdentityError{dir, "nothing in it is a node's", "Name the data_dir of a node's configuration."}
+	}
+	identity := Checked{Path: filepath.Join(dir, identityFile), Says: "whose it is"}
 	b, err := os.ReadFile(identity.Path)
 	id := &messages.Identity{}
 	if err == nil {
@@ -31,8 +41,9 @@ func CheckDataDir(dir string, state func(dir string) error) []Checked {
 	}
 	if err != nil {
 		identity.Err = &IdentityError{Dir: dir, Why: identityFile + " cannot be read: " + err.Error()}
+	} else {
+		identity.Says = "of member " + id.Name + " of cluster " + id.Cluster
 	}
-	identity.Says = "of member " + id.Name + " of cluster " + id.Cluster
 	all := []Checked{identity}
 	for _, part := range []struct {
 		path, says string
@@ -47,5 +58,5 @@ func CheckDataDir(dir string, state func(dir string) error) []Checked {
 		}
 		all = append(all, c)
 	}
-	return all
+	return all, nil
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,8 +20,9 @@ import (
 const private fs.FileMode = 0o700
 
 // Claim makes a data directory, or sees to it that one that is there is this user's own:
-// another user's is refused, and so is one in which another user's files are. Others'
-// access to it is taken away. Whoever opens a file in it before Start calls it first.
+// another user's is refused, and so is one in which another user's files are, or only such
+// as are no node's. Others' access to it is taken away. Whoever opens a file in it before
+// Start calls it first.
 func Claim(dir string, log hclog.Logger) error {
 	if err := os.MkdirAll(dir, private); err != nil {
 		return fmt.Errorf("cluster: data directory: %w", err)
@@ -34,6 +37,11 @@ func Claim(dir string, log hclog.Logger) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("cluster: data directory: %w", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
+	if len(entries) > 0 && !slices.ContainsFunc(entries, isOurs) {
+		return &IdentityError{dir, fmt.Sprintf("it is not empty, and nothing in it is a node's: there is %q", entries[0].Name()),
+			"Name a directory that is empty, or that is not there yet: nobody but the node may have files in it."}
 	}
 	for _, e := range entries {
 		switch info, err := os.Lstat(filepath.Join(dir, e.Name())); {
@@ -54,6 +62,14 @@ func Claim(dir string, log hclog.Logger) error {
 	}
 	log.Info("data directory closed to other users", "dir", dir, "was", info.Mode().Perm(), "is", private)
 	return nil
+}
+
+// lostAndFound is in each ext4 file system, and root's.
+const lostAndFound = "lost+found"
+
+// isOurs tells whether an entry of a data directory is one that nodes make, if only on the way.
+func isOurs(e fs.DirEntry) bool {
+	return strings.HasPrefix(e.Name(), identityFile) || e.Name() == journalDir || e.Name() == stateDir
 }
 
 // refuseForeign refuses what another user owns: a file in dir, or dir itself.

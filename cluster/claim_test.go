@@ -77,3 +77,35 @@ func TestClaimRefusesForeigners(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A directory that somebody uses for something else is left alone; what a file system has in
+// its root is no use of it.
+func TestClaimRefusesAnyOtherDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, lostAndFound), 0o700), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	photos := filepath.Join(dir, "photos")
+	if err := os.Mkdir(photos, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused := (*IdentityError)(nil)
+	if err := Claim(dir, hclog.NewNullLogger()); !errors.As(err, &refused) || !strings.Contains(err.Error(), `"photos"`) || mode(t, dir) != 0o777 {
+		t.Errorf("claimed with mode %v: %v", mode(t, dir), err)
+	}
+	for _, name := range []string{identityFile + ".tmp", journalDir, stateDir} {
+		if err := os.Rename(photos, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := Claim(dir, hclog.NewNullLogger()); err != nil {
+			t.Errorf("with %s in it: %v", name, err)
+		}
+		photos = filepath.Join(dir, name)
+	}
+	if err := os.Remove(photos); err != nil {
+		t.Fatal(err)
+	}
+	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
+		t.Errorf("with only %s in it: %v", lostAndFound, err)
+	}
+}

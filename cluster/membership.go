@@ -165,6 +165,10 @@ func (n *Node) setLeaving() (first bool) {
 // leave ends the node: its member is in no configuration any more.
 func (n *Node) leave(epoch uint64) {
 	n.setLeaving()
+	n.left.Do(func() { n.depart(epoch) }) // it is told again and again
+}
+
+func (n *Node) depart(epoch uint64) {
 	n.options.Logger.Info("removed from the cluster", "epoch", epoch)
 	go func() { // the caller is one of those who must end
 		ticks := time.NewTicker(pollEvery)

@@ -50,6 +50,7 @@ type Node struct {
 	leaving chan struct{}  // closed when its member is to be removed
 	ending  chan struct{}  // closed when the node begins to end
 	done    chan struct{}  // closed when it has ended
+	left    sync.Once      // it was told that its member is removed
 
 	mu     sync.Mutex
 	leaves bool

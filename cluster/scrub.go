@@ -47,8 +47,13 @@ func (n *Node) checkFiles(ctx context.Context) {
 			continue
 		}
 		err := c.Check(ctx, func(bytes uint64) time.Duration { return time.Duration(bytes) * time.Second / scrubRate })
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
 			continue
+		}
+		select {
+		case <-n.ending:
+			return // and closes the files: that is no damage
+		default:
 		}
 		n.damage.Store(&err)
 		hint := "the node begins anew, and fetches its state from the other members"

@@ -21,7 +21,7 @@ type faulty struct {
 	broken error
 	full   bool // no file is made …
 	packed bool // … and nothing is written behind what is reserved
-	dirty  int // writes since the last sync
+	dirty  int  // writes since the last sync
 }
 
 func (v *faulty) Create(dir, name string, size uint64) (types.WritableFile, error) {

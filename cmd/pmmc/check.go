@@ -26,8 +26,12 @@ func newCheck() *cobra.Command {
 		Example: "  pmmc check data/alpha",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			parts, err := cluster.CheckDataDir(args[0], kv.CheckDir)
+			if err != nil {
+				return advise(err)
+			}
 			var failures []error
-			for _, part := range cluster.CheckDataDir(args[0], kv.CheckDir) {
+			for _, part := range parts {
 				if part.Err == nil {
 					fmt.Fprintf(c.OutOrStdout(), "ok       %s, %s\n", part.Path, part.Says)
 					continue

@@ -26,6 +26,11 @@ func TestCheck(t *testing.T) {
 	if out, err, code := pmmc(t, "check", gamma); code != exitFailed || !strings.Contains(err, "in use") {
 		t.Errorf("of a node that runs: code %d\n%s%s", code, out, err)
 	}
+	for dir, want := range map[string]string{filepath.Join(s.dir, "nowhere"): "no such file", s.dir: "nothing in it is a node's"} {
+		if out, err, code := pmmc(t, "check", dir); code != exitFailed || strings.Contains(out, "DAMAGED") || !strings.Contains(err, want) {
+			t.Errorf("of %s: code %d\n%s%s", dir, code, out, err)
+		}
+	}
 	s.end("gamma")
 	if out, err, code := pmmc(t, "check", gamma); code != exitDone || strings.Count(out, "ok ") != 3 {
 		t.Errorf("of a good node: code %d\n%s%s", code, out, err)

@@ -160,8 +160,7 @@ func (f *clientFlags) explain(ctx context.Context, err error) error {
 		return &hinted{fmt.Errorf("no answer from %s within %s%s", strings.Join(f.endpoints, ","), f.timeout, f.doubt()),
 			"`pmmc status` shows which nodes can be reached, and who is in office."}
 	case code == codes.Unavailable && !errors.As(err, &etcd):
-		return &hinted{fmt.Errorf("cannot reach %s: %s", strings.Join(f.endpoints, ","), status.Convert(err).Message()),
-			"Is the cluster running (`make run`, `pmmc dev`)? With TLS, --cacert must be given, too."}
+		return &hinted{fmt.Errorf("cannot reach %s: %s", strings.Join(f.endpoints, ","), status.Convert(err).Message()), whyUnreached}
 	}
 	return err
 }

@@ -178,6 +178,6 @@ func printDev(out io.Writer, configs []*config.Config, data string) error {
 		flag = " --endpoints=" + list
 	}
 	_, err := fmt.Fprintf(out, "\nto try, in another terminal:\n\n  pmmc put a 1%s\n  pmmc get a%s\n"+
-		"  ETCDCTL_API=3 etcdctl --endpoints=%s get a\n\nthe page of the cluster: http://%s/\n\n", flag, flag, list, configs[0].Listen.HTTP)
+		"  etcdctl --endpoints=%s get a\n\nthe page of the cluster: http://%s/\n\n", flag, flag, list, configs[0].Listen.HTTP)
 	return err
 }

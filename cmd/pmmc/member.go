@@ -269,7 +269,7 @@ func (f *memberFlags) newest(c *cobra.Command) (view, error) {
 	}
 	for i, err := range errs {
 		if err != nil {
-			return view{}, &hinted{fmt.Errorf("no member answers: %s: %s", f.endpoints[i], briefly(err)), "Is the cluster running (`make run`, `pmmc dev`)? Is --endpoints right?"}
+			return view{}, &hinted{fmt.Errorf("no member answers: %s: %s", f.endpoints[i], briefly(err)), whyUnreached}
 		}
 	}
 	return view{}, &hinted{errors.New("none of the endpoints is a member"), "A node that waits to be added knows of no members: ask others."}

@@ -201,6 +201,8 @@ func briefly(err error) string {
 		return "no answer in time"
 	case s.Code() == codes.Unimplemented:
 		return "answers, but is no pmmc"
+	case strings.Contains(s.Message(), "error reading server preface"):
+		return "ends the connection: it may speak TLS"
 	}
 	text := s.Message()
 	if i := strings.LastIndex(text, `desc = "`); i >= 0 {
@@ -239,5 +241,8 @@ func anyReached(nodes []nodeStatus) error {
 			return nil
 		}
 	}
-	return &hinted{errors.New("no node can be reached"), "Is the cluster running (`make run`, `pmmc dev`)? Is --endpoints right?"}
+	return &hinted{errors.New("no node can be reached"), whyUnreached}
 }
+
+// whyUnreached is what to look at when nodes do not answer.
+const whyUnreached = "Is the cluster running (`make run`, `pmmc dev`)? Is --endpoints right? Where nodes speak TLS, --cacert, --cert and --key must be given, too."

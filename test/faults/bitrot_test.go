@@ -137,7 +137,11 @@ func (r *rot) flip(name string, at int) (outcome string) {
 		}
 	}()
 	outcome = "harmless"
-	for _, part := range cluster.CheckDataDir(r.dir, kv.CheckDir) {
+	parts, err := cluster.CheckDataDir(r.dir, kv.CheckDir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, part := range parts {
 		var inState *kv.DamagedError
 		switch {
 		case part.Err == nil:
@@ -152,7 +156,7 @@ func (r *rot) flip(name string, at int) (outcome string) {
 	gamma.Start()
 	r.put()
 	r.reads(gamma)
-	_, err := os.Stat(filepath.Join(r.dir, "state.damaged"))
+	_, err = os.Stat(filepath.Join(r.dir, "state.damaged"))
 	if put := err == nil; put && outcome != "fetched" {
 		r.t.Errorf("%s, byte %d: the check finds nothing, and the node put its state aside", name, at)
 	}
