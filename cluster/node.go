@@ -240,6 +240,9 @@ func (n *Node) Barrier(ctx context.Context) error { return n.client.barrier(ctx)
 // asked for is still answered, if soon; new questions are better put to others.
 func (n *Node) Leaving() <-chan struct{} { return n.leaving }
 
+// Ending is closed when the node begins to end: it answers nothing any more.
+func (n *Node) Ending() <-chan struct{} { return n.ending }
+
 // Done is closed when the node has ended; Err then says why.
 func (n *Node) Done() <-chan struct{} { return n.done }
 

@@ -197,7 +197,7 @@ func (g *Gateway) serveGRPC() {
 		grpc.WaitForHandlers(true), // they use the store, which is closed after this
 	}
 	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(besidesInside{certs.Credentials(g.clientTLS)}))
+		opts = append(opts, grpc.Creds(handshakes{certs.Credentials(g.clientTLS), g.handshakeFailed}))
 	}
 	g.grpc = grpc.NewServer(opts...)
 	pb.RegisterKVServer(g.grpc, &kvServer{g: g})

@@ -28,8 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // lonely is a Node without a network: what is proposed is executed at once.
 type lonely struct {
-	store         *kv.Store
-	leaving, done chan struct{}
+	store                 *kv.Store
+	leaving, ending, done chan struct{}
 
 	mu       sync.Mutex
 	slot     uint64
@@ -94,6 +94,8 @@ func (n *lonely) Propose(ctx context.Context, operation []byte) (cluster.Result,
 func (n *lonely) Barrier(ctx context.Context) error { return n.begin(ctx, &n.barriers) }
 
 func (n *lonely) Leaving() <-chan struct{} { return n.leaving }
+
+func (n *lonely) Ending() <-chan struct{} { return n.ending }
 
 func (n *lonely) Done() <-chan struct{} { return n.done }
 
@@ -194,7 +196,7 @@ func (n *lonely) hold() (release func()) {
 }
 
 // waitHeld waits until that many calls are held.
-func (n *lonely) waitHeld(t *testing.T, want int) {
+func (n *lonely) waitHeld(t testing.TB, want int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls at the node", want), func() bool {
 		n.mu.Lock()
@@ -203,7 +205,7 @@ func (n *lonely) waitHeld(t *testing.T, want int) {
 	})
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
@@ -241,7 +243,7 @@ func start(t testing.TB, change ...func(*Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leaving: make(chan struct{}), leader: true, members: twoMembers()}}
+	f := &fixture{t: t, node: &lonely{store: store, done: make(chan struct{}), leaving: make(chan struct{}), ending: make(chan struct{}), leader: true, members: twoMembers()}}
 	o := Options{
 		Client: "127.0.0.1:0", HTTP: "127.0.0.1:0", Node: f.node, Store: store, Cluster: "test", Member: "alpha",
 	}

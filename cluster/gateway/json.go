@@ -17,7 +17,6 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
@@ -163,22 +162,3 @@ func (l insideListener) Accept() (net.Conn, error) {
 }
 
 type insideConn struct{ net.Conn }
-
-// besidesInside is TLS for all connections but those from inside of the process, which
-// nobody else can reach.
-type besidesInside struct {
-	credentials.TransportCredentials
-}
-
-// ServerHandshake is part of credentials.TransportCredentials.
-func (c besidesInside) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if _, inside := conn.(insideConn); inside {
-		return insecure.NewCredentials().ServerHandshake(conn)
-	}
-	return c.TransportCredentials.ServerHandshake(conn)
-}
-
-// Clone is part of credentials.TransportCredentials.
-func (c besidesInside) Clone() credentials.TransportCredentials {
-	return besidesInside{c.TransportCredentials.Clone()}
-}

@@ -169,14 +169,8 @@ func TestJSONWatch(t *testing.T) {
 // JSON requests have places among all others, and are refused beyond them.
 func TestJSONIsAdmitted(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.InFlight = 1 })
-	release := f.node.hold()
+	failed, release := f.heldPut()
 	defer release()
-	failed := make(chan error, 1)
-	go func() {
-		_, err := f.Put(t.Context(), "a", "1")
-		failed <- err
-	}()
-	f.node.waitHeld(t, 1)
 	if code, body := f.post("/v3/kv/put", `{"key": "YQ=="}`); code != http.StatusTooManyRequests || !strings.Contains(body, "too many requests") {
 		t.Errorf("put over JSON: %d %s", code, body)
 	}

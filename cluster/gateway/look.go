@@ -16,7 +16,7 @@ func (g *Gateway) keepLooking() {
 	again := time.NewTicker(lookPause)
 	defer again.Stop()
 	said := healthpb.HealthCheckResponse_UNKNOWN
-	leaving := g.options.Node.Leaving()
+	leaving, ending := g.options.Node.Leaving(), g.options.Node.Ending()
 	for g.life.Err() == nil { // a look may take longer than the pause, and both be ready
 		g.look()
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
@@ -35,6 +35,9 @@ func (g *Gateway) keepLooking() {
 		case <-leaving:
 			leaving = nil
 			g.running.Go(g.turnAway)
+		case <-ending:
+			ending = nil
+			g.running.Go(g.grpc.Stop) // or clients would go on to come, and hear at once that nothing is done here
 		case <-g.options.Node.Done():
 			g.health.Shutdown()
 			g.close() // nothing happens here any more

@@ -22,8 +22,9 @@ type metrics struct {
 	refused  [codeCount]counter                 // requests, before their bodies were read
 	replica  atomic.Pointer[actors.ReplicaView] // the last that was not too busy to show itself
 
-	refusedConnections counter // of clients
-	received, sent     counter // bytes, on connections of gRPC's clients
+	refusedConnections counter  // of clients
+	handshakes         failures // of clients, with TLS
+	received, sent     counter  // bytes, on connections of gRPC's clients
 }
 
 // family is a metric with its labels.

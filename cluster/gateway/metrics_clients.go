@@ -47,6 +47,7 @@ var clientMetrics = []family{
 	gauge("pmmc_write_bytes_under_way", "Size of the writes that wait for their decision.", func(s *scrape) int64 { return s.g.bytes.Load() }),
 	gauge("pmmc_client_connections", "Connections of gRPC's clients.", func(s *scrape) int { return s.g.clients.count() }),
 	count("pmmc_connections_refused_total", "Connections of clients closed because there were too many.", func(s *scrape) uint64 { return s.g.metrics.refusedConnections.Load() }),
+	count("pmmc_client_handshakes_failed_total", "Connections of clients that ended in their TLS handshake.", func(s *scrape) uint64 { return s.g.metrics.handshakes.Load() }),
 	gauge("pmmc_watch_streams", "Streams of watches that clients keep.", func(s *scrape) int { return s.g.streams[pb.Watch_Watch_FullMethodName].count() }),
 	gauge("pmmc_watches", "Watches in all streams.", func(s *scrape) int64 { return s.g.watches.Load() }),
 	gauge("pmmc_keep_alive_streams", "Streams of clients that renew leases.", func(s *scrape) int { return s.g.streams[pb.Lease_LeaseKeepAlive_FullMethodName].count() }),

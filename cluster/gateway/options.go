@@ -29,6 +29,7 @@ type Node interface {
 	Present(show func() []byte)
 	Ask(ctx context.Context, member string) ([]byte, error)
 	Leaving() <-chan struct{}
+	Ending() <-chan struct{}
 	Done() <-chan struct{}
 }
 

@@ -17,17 +17,22 @@ import (
 // putStream calls Put as a stream, so that the body can be left out.
 var putStream = grpc.StreamDesc{ClientStreams: true}
 
+// heldPut begins a put that waits in the node until it is released.
+func (f *fixture) heldPut() (failed chan error, release func()) {
+	release, failed = f.node.hold(), make(chan error, 1)
+	go func() {
+		_, err := f.Put(f.t.Context(), "a", "1")
+		failed <- err
+	}()
+	f.node.waitHeld(f.t, 1)
+	return failed, release
+}
+
 // Stop lets a request that is under way end, and takes no other.
 func TestStopGracefully(t *testing.T) {
 	f := start(t)
-	release := f.node.hold()
+	failed, release := f.heldPut()
 	defer release()
-	failed := make(chan error, 1)
-	go func() {
-		_, err := f.Put(t.Context(), "a", "1")
-		failed <- err
-	}()
-	f.node.waitHeld(t, 1)
 	stopped := make(chan error, 1)
 	go func() { stopped <- f.gateway.Stop(t.Context()) }()
 	<-f.gateway.life.Done()
@@ -48,14 +53,8 @@ func TestStopGracefully(t *testing.T) {
 // Stop cuts off what does not end in time, and says so.
 func TestStopHard(t *testing.T) {
 	f := start(t)
-	release := f.node.hold()
+	failed, release := f.heldPut()
 	defer release()
-	failed := make(chan error, 1)
-	go func() {
-		_, err := f.Put(t.Context(), "a", "1")
-		failed <- err
-	}()
-	f.node.waitHeld(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := f.gateway.Stop(ctx)
@@ -97,6 +96,22 @@ func TestStopWithIdleClients(t *testing.T) {
 	}
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("the watch ended with %v, want Unavailable", err)
+	}
+}
+
+// A node that begins to end, as after a failed write, lets its clients go: they find others,
+// while this one could only refuse.
+func TestANodeThatEndsLetsItsClientsGo(t *testing.T) {
+	f := start(t)
+	failed, release := f.heldPut()
+	defer release()
+	close(f.node.ending)
+	if err := <-failed; status.Code(err) != codes.Unavailable {
+		t.Errorf("the request under way: %v, want Unavailable", err)
+	}
+	// The listener was closed before the request was cut off.
+	if conn, err := net.Dial("tcp", f.gateway.ClientAddr()); err == nil {
+		t.Error("new clients are let in", conn.Close())
 	}
 }
 
