@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +22,9 @@ type Checked struct {
 // checksums. State looks at the folder of the state machine. What is no data directory is an
 // error.
 func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := entriesOf(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: data directory: %w", err)
+		return nil, err
 	}
 	if !slices.ContainsFunc(entries, isOurs) {
 		return nil, &IdentityError{dir, "nothing in it is a node's", "Name the data_dir of a node's configuration."}

@@ -22,7 +22,7 @@ const private fs.FileMode = 0o700
 // Claim makes a data directory, or sees to it that one that is there is this user's own:
 // another user's is refused, and so is one in which another user's files are, or only such
 // as are no node's. Others' access to it is taken away. Whoever opens a file in it before
-// Start calls it first.
+// Start, as a state machine does in its StateDir, calls it first.
 func Claim(dir string, log hclog.Logger) error {
 	if err := os.MkdirAll(dir, private); err != nil {
 		return fmt.Errorf("cluster: data directory: %w", err)
@@ -34,11 +34,10 @@ func Claim(dir string, log hclog.Logger) error {
 	if err := refuseForeign(dir, info); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := entriesOf(dir)
 	if err != nil {
-		return fmt.Errorf("cluster: data directory: %w", err)
+		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
 	if len(entries) > 0 && !slices.ContainsFunc(entries, isOurs) {
 		return &IdentityError{dir, fmt.Sprintf("it is not empty, and nothing in it is a node's: there is %q", entries[0].Name()),
 			"Name a directory that is empty, or that is not there yet: nobody but the node may have files in it."}
@@ -66,6 +65,18 @@ func Claim(dir string, log hclog.Logger) error {
 
 // lostAndFound is in each ext4 file system, and root's.
 const lostAndFound = "lost+found"
+
+// entriesOf lists what is in a data directory, but for what is in any: lost+found, and what
+// file systems and tools hide behind a dot.
+func entriesOf(dir string) ([]fs.DirEntry, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: data directory: %w", err)
+	}
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == lostAndFound || strings.HasPrefix(e.Name(), ".")
+	}), nil
+}
 
 // isOurs tells whether an entry of a data directory is one that nodes make, if only on the way.
 func isOurs(e fs.DirEntry) bool {

@@ -82,7 +82,7 @@ func TestClaimRefusesForeigners(t *testing.T) {
 // its root is no use of it.
 func TestClaimRefusesAnyOtherDirectory(t *testing.T) {
 	dir := t.TempDir()
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, lostAndFound), 0o700), os.Chmod(dir, 0o777)); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, lostAndFound), 0o700), os.Mkdir(filepath.Join(dir, ".snapshot"), 0o700), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	photos := filepath.Join(dir, "photos")
@@ -107,5 +107,8 @@ func TestClaimRefusesAnyOtherDirectory(t *testing.T) {
 	}
 	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
 		t.Errorf("with only %s in it: %v", lostAndFound, err)
+	}
+	if err := refuseFull(dir); err != nil {
+		t.Errorf("a snapshot is not restored where only %s is: %v", lostAndFound, err)
 	}
 }

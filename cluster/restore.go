@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/protobuf/proto"
@@ -63,12 +62,12 @@ func refuseFull(dir string) error {
 	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
 		return err
 	}
-	names, err := os.ReadDir(dir)
+	entries, err := entriesOf(dir)
 	if err != nil {
-		return fmt.Errorf("cluster: data directory: %w", err)
+		return err
 	}
-	if len(names) > 0 {
-		return &IdentityError{dir, fmt.Sprintf("it is not empty: there is %q", names[0].Name()),
+	if len(entries) > 0 {
+		return &IdentityError{dir, fmt.Sprintf("it is not empty: there is %q", entries[0].Name()),
 			"A snapshot is restored into an empty directory only. Move away what is there if it is not needed."}
 	}
 	return nil

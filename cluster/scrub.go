@@ -41,14 +41,15 @@ func (n *Node) scrub() {
 }
 
 func (n *Node) checkFiles(ctx context.Context) {
-	for _, part := range []any{n.journal, n.machine} {
+	for i, part := range []any{n.journal, n.machine} {
 		c, ok := part.(checker)
 		if !ok {
 			continue
 		}
 		err := c.Check(ctx, func(bytes uint64) time.Duration { return time.Duration(bytes) * time.Second / scrubRate })
-		if err == nil {
-			continue
+		corrupt := (*journal.CorruptError)(nil)
+		if err == nil || i == 0 && !errors.As(err, &corrupt) {
+			continue // a journal that ends says why itself
 		}
 		select {
 		case <-n.ending:
@@ -57,7 +58,7 @@ func (n *Node) checkFiles(ctx context.Context) {
 		}
 		n.damage.Store(&err)
 		hint := "the node begins anew, and fetches its state from the other members"
-		if c := (*journal.CorruptError)(nil); errors.As(err, &c) {
+		if errors.As(err, &corrupt) {
 			hint = "do not restart this node, which would refuse to start; what is not executed yet it has in memory. Put a new member in its place, with `pmmc member replace`"
 		}
 		n.options.Logger.Error("a file is not what was written", "error", err, "hint", hint)

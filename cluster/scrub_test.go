@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,31 +13,39 @@ import (
 	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
-// closing is a journal whose node ends while its files are looked at.
-type closing struct {
+// looked is a journal whose files were looked at.
+type looked struct {
 	*journal.Log
-	end func()
+	found func() error
 }
 
-func (c closing) Check(context.Context, func(uint64) time.Duration) error {
-	c.end()
-	return journal.ErrClosed
-}
+func (l looked) Check(context.Context, func(uint64) time.Duration) error { return l.found() }
 
-// Files that cannot be read because the node closes them are not damaged; those of a node
-// that runs are.
-func TestClosedFilesAreNotDamaged(t *testing.T) {
-	for _, ends := range []bool{true, false} {
+// Files that cannot be read because the node closes them, or because a write to them failed,
+// are not damaged; those with other bytes are.
+func TestWhatIsDamage(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		found  error
+		ends   bool
+		damage bool
+	}{
+		{"other bytes", &journal.CorruptError{}, false, true},
+		{"other bytes, of a node that ends", &journal.CorruptError{}, true, false},
+		{"closed", journal.ErrClosed, false, false},
+		{"a failed write", errors.New("write failed"), false, false},
+	} {
 		var text bytes.Buffer
 		n := &Node{ending: make(chan struct{}), options: Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &text})}}
-		n.journal = closing{end: func() {
-			if ends {
+		n.journal = looked{found: func() error {
+			if tt.ends {
 				close(n.ending)
 			}
+			return tt.found
 		}}
 		n.checkFiles(t.Context())
-		if damaged := n.damage.Load() != nil; damaged == ends || strings.Contains(text.String(), "not what was written") == ends {
-			t.Errorf("ends: %t; damage: %t\n%s", ends, damaged, text.String())
+		if damage := n.damage.Load() != nil; damage != tt.damage || strings.Contains(text.String(), "not what was written") != tt.damage {
+			t.Errorf("%s: damage: %t\n%s", tt.name, damage, text.String())
 		}
 	}
 }

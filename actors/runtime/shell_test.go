@@ -292,7 +292,6 @@ func TestARestartReplaysAndDropsWhatWaited(t *testing.T) {
 	}
 }
 
-// A timer of an earlier life is not heard in a later one, nor after Exit.
 // A role whose disk hangs is told no more, and does no more by itself: memory would grow for
 // as long. What a timer was to bring comes once the disk is back, what others said does not.
 func TestAFullBarrier(t *testing.T) {
@@ -327,6 +326,7 @@ func TestAFullBarrier(t *testing.T) {
 	s.hears(4)
 }
 
+// A timer of an earlier life is not heard in a later one, nor after Exit.
 func TestTimersEndWithTheirRole(t *testing.T) {
 	s := newStage(t, func(env actors.Env, slot uint64) {
 		switch slot {

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"errors"
-	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -24,7 +22,7 @@ func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 		return insecure.NewCredentials().ServerHandshake(conn)
 	}
 	secure, info, err := h.TransportCredentials.ServerHandshake(conn)
-	if err != nil && !errors.Is(err, io.EOF) { // who only looks whether the port is open says nothing
+	if c, ok := conn.(*connection); err != nil && (!ok || c.spoke.Load()) { // who only looks whether the port is open says nothing
 		h.failed(conn.RemoteAddr(), err)
 	}
 	return secure, info, err

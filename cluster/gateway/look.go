@@ -37,15 +37,31 @@ func (g *Gateway) keepLooking() {
 			g.running.Go(g.turnAway)
 		case <-ending:
 			ending = nil
-			g.running.Go(g.grpc.Stop) // or clients would go on to come, and hear at once that nothing is done here
+			g.letGo()
 		case <-g.options.Node.Done():
 			g.health.Shutdown()
 			g.close() // nothing happens here any more
+			g.letGo()
 			return
 		case <-g.life.Done():
 			return
 		}
 	}
+}
+
+// letGo closes the port of clients, and their connections: they would go on to come, and hear
+// at once that nothing is done here. Those of a node that leaves the cluster were turned away,
+// and are answered what they asked for before.
+func (g *Gateway) letGo() {
+	select {
+	case <-g.options.Node.Leaving():
+		return
+	default:
+	}
+	g.running.Go(func() {
+		g.clients.closeAll() // gRPC would wait for those who have said nothing
+		g.grpc.Stop()
+	})
 }
 
 func (g *Gateway) look() {

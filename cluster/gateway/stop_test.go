@@ -105,6 +105,11 @@ func TestANodeThatEndsLetsItsClientsGo(t *testing.T) {
 	f := start(t)
 	failed, release := f.heldPut()
 	defer release()
+	silent, err := net.Dial("tcp", f.gateway.ClientAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	close(f.node.ending)
 	if err := <-failed; status.Code(err) != codes.Unavailable {
 		t.Errorf("the request under way: %v, want Unavailable", err)

@@ -64,7 +64,7 @@ func (r *room) try(what string, do func() error) error {
 		}
 		err = do()
 	}
-	r.goOn()
+	r.goOn(err)
 	return err
 }
 
@@ -83,11 +83,11 @@ func (r *room) wait(what string, err error) (ended chan struct{}) {
 	return r.ended
 }
 
-// goOn notes that somebody found room.
-func (r *room) goOn() {
+// goOn notes that somebody waits no more: there is room, or something else is wrong.
+func (r *room) goOn(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting--; r.waiting == 0 {
+	if r.waiting--; r.waiting == 0 && err == nil {
 		r.logger.Warn("the disk has room again", "after", time.Since(r.since).Round(time.Millisecond))
 		r.since = time.Time{}
 	}
@@ -104,7 +104,7 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is
 
 // roomy is a file system whose files are written to when there is room. Segments are as long
 // as they will be from the beginning, but for raft-wal's last batch and index of each, which
-// lie behind that.
+// lie behind that; where nothing can be reserved, any write may have to wait.
 type roomy struct {
 	types.VFS
 	room *room
