@@ -1,12 +1,14 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -187,7 +189,9 @@ func (r *rot) refuses(name string, found error) {
 func (r *rot) reads(n *clustertest.Node) {
 	r.t.Helper()
 	r.c.Eventually("read at "+n.Name, func() error {
-		answer, err := r.gamma.Get(r.t.Context(), "key", clientv3.WithPrefix(), clientv3.WithSerializable())
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second) // of a node that ends nobody hears anything
+		defer cancel()
+		answer, err := r.gamma.Get(ctx, "key", clientv3.WithPrefix(), clientv3.WithSerializable())
 		select {
 		case <-n.Done(): // it came upon the damage; pmmc node would start it again by itself
 			n.Restart()
