@@ -13,7 +13,7 @@ import (
 type AcceptorOptions struct {
 	Configuration Configuration // whose replicas may make it forget (S5)
 
-	ChunkBytes  int    // of decrees in one p1b or CaughtUp, at the most; a single decree may be longer
+	ChunkBytes  int    // of pvalues in one p1b or CaughtUp, at the most; a single decree may be longer
 	RetainSlots uint64 // this many slots are kept for those who lag, though they could be forgotten …
 	RetainBytes int    // … as long as their decrees are not more than this
 	MemoryBytes int    // of decrees in memory; what was executed beyond that is in the journal only

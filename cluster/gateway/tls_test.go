@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,6 +58,28 @@ func TestTLS(t *testing.T) {
 		t.Fatalf("/health without a certificate: %v, %v", resp, err)
 	}
 	_ = resp.Body.Close() // it was read or is not wanted
+}
+
+// Who only looks whether the port is open, and is let go at the end, has failed in nothing.
+func TestASilentConnectionIsNoFailedHandshake(t *testing.T) {
+	o := start(t).gateway.options
+	o.Client, o.HTTP, o.TLS = "127.0.0.1:0", "", certs.Fixed(testcert.New(t).TLS("alpha"))
+	g, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Dial("tcp", g.ClientAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	eventually(t, "the connection", func() bool { return g.clients.count() == 1 })
+	if err := g.Stop(t.Context()); err != nil { // which waits for all handshakes
+		t.Fatal(err)
+	}
+	if n := g.metrics.handshakes.Load(); n != 0 {
+		t.Errorf("%d handshakes failed", n)
+	}
 }
 
 // Clients speak TLS 1.3 or not at all, on either port, and with what the source gives
