@@ -16,8 +16,12 @@ import (
 
 // This file is about the commands that wait for a learner.
 
-// lookAgain is between two looks at how far it is.
-const lookAgain = 250 * time.Millisecond
+// lookAgain is between two looks whether it has caught up, and every sayAgain of them what
+// its node does is said, if that is new.
+const (
+	lookAgain = 250 * time.Millisecond
+	sayAgain  = 8
+)
 
 func newMemberReplace() *cobra.Command {
 	f := memberFlags{clientFlags: clientFlags{changes: true}}
@@ -100,13 +104,16 @@ func (f *memberFlags) patiently(c *cobra.Command, name string, do func() (done b
 	defer again.Stop()
 	enough := time.NewTimer(f.wait)
 	defer enough.Stop()
-	for said := false; ; {
+	said := ""
+	for looks := 0; ; looks++ {
 		if done, err := do(); done || err != nil {
 			return err
 		}
-		if !said {
-			said = true
-			fmt.Fprintf(c.ErrOrStderr(), "waiting until %s has caught up\n", name)
+		if looks%sayAgain == 0 {
+			if now := f.statusNow(c, name); now != said {
+				said = now
+				fmt.Fprintf(c.ErrOrStderr(), "waiting until %s has caught up: %s\n", name, now)
+			}
 		}
 		select {
 		case <-again.C:
@@ -116,4 +123,18 @@ func (f *memberFlags) patiently(c *cobra.Command, name string, do func() (done b
 			return &hinted{fmt.Errorf("%w: %s stays a learner", context.Cause(c.Context()), name), "Remove it, or give the same command again to go on."}
 		}
 	}
+}
+
+// statusNow is what `pmmc member list` says of a member.
+func (f *memberFlags) statusNow(c *cobra.Command, name string) string {
+	rows, err := f.list(c)
+	if err != nil {
+		return briefly(err)
+	}
+	for _, r := range rows {
+		if r.Name == name {
+			return r.Status
+		}
+	}
+	return "not a member"
 }

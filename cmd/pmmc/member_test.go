@@ -168,7 +168,7 @@ func TestMemberReplace(t *testing.T) {
 	s.nodes["alpha"].kill()
 	replace := []string{"member", "replace", "alpha", "delta", "--peer", s.address(3, 0), "--client", s.address(3, 1), s.endpoints()}
 	p := start(t, nil, replace...)
-	p.waitFor("waiting until delta has caught up")
+	p.waitFor("waiting until delta has caught up: catching up, or unreachable")
 	p.kill() // the operator's machine fails, and the same command goes on
 	if _, err, code := pmmc(t, append(replace, "--wait", "300ms")...); code != exitFailed || !strings.Contains(err, "has not caught up within 300ms") {
 		t.Errorf("replaced by who is not there: code %d: %s", code, err)
