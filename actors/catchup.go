@@ -37,7 +37,7 @@ type lag struct {
 const (
 	stuckPatience    = 2  // before a gap is looked into: the decision may be on its way
 	startPatience    = 20 // before it does without the acceptor beside it
-	snapshotPatience = 8  // before decrees that nobody tells are fetched in a snapshot
+	snapshotPatience = 40 // before decrees that nobody tells are fetched in a snapshot: it may be long, and an answer slow
 )
 
 func (r *Replica) catchUpAtStart(env Env) {

@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/pmmc-go/pmmc/messages"
+import (
+	"slices"
+
+	"github.com/pmmc-go/pmmc/messages"
+)
 
 // This file keeps the memory of an acceptor small. What it accepted is in its journal (S1),
 // and decrees that were executed are wanted only by those who lag. So of those, all but the
@@ -17,8 +21,11 @@ type shelf struct {
 // load notes that v came in place of old, and is in memory. There is nothing to leave to the
 // journal of a decree that is empty, as a no-op is.
 func (s *shelf) load(v, old *messages.PValue) {
-	if len(v.Decree) > 0 && len(old.GetDecree()) == 0 {
+	switch had, has := len(old.GetDecree()) > 0, len(v.Decree) > 0; {
+	case has && !had:
 		s.loaded = append(s.loaded, v.Slot)
+	case had && !has:
+		s.loaded = slices.DeleteFunc(s.loaded, func(slot uint64) bool { return slot == v.Slot })
 	}
 	s.remove(v.Slot)
 }
@@ -46,7 +53,7 @@ func (a *Acceptor) shelve(below uint64) {
 		slot := s.loaded[0]
 		v := a.accepted[slot]
 		if len(v.GetDecree()) == 0 {
-			continue // forgotten, or a no-op in place of what it was
+			continue // forgotten
 		}
 		if a.bytes-s.bytes <= a.MemoryBytes || slot >= below {
 			return

@@ -93,8 +93,8 @@ func TestNoOpsAreNotShelved(t *testing.T) {
 	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(2, 1, 20, "some")}) // in place of a no-op
 	a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(2, 1, 10, "")})     // and a no-op in place of a decree
 	take[*messages.P2B](env)
-	if len(a.shelf.loaded) != 5 {
-		t.Errorf("loaded are %v; want slots 7 to 10, and 20", a.shelf.loaded)
+	if len(a.shelf.loaded) != 4 {
+		t.Errorf("loaded are %v; want slots 7 to 9, and 20", a.shelf.loaded)
 	}
 	learned(a, env, 100, 1)
 	if _, shelved := a.shelf.sizes[20]; !shelved || len(a.shelf.sizes) != 10 || len(a.shelf.loaded) != 0 {
@@ -134,6 +134,21 @@ func TestAShelvedSlotIsAcceptedAgain(t *testing.T) {
 		t.Errorf("it is off the shelf with what it had: %v", a.shelf.sizes)
 	}
 	told("from the journal")
+}
+
+// A slot that loses its decree to a no-op, and gets another, is in memory once.
+func TestADecreeAfterANoOp(t *testing.T) {
+	a, env := newTestAcceptor(), &notes{self: "alpha/epoch-1/acceptor"}
+	for round := uint64(1); round < 9; round++ {
+		decree := ""
+		if round%2 == 1 {
+			decree = "decree"
+		}
+		a.Receive(env, &messages.P2A{From: "beta/c", Pvalue: pvalue(round, 1, 3, decree)})
+		if want := int(round % 2); len(a.shelf.loaded) != want {
+			t.Errorf("after ballot %d.1 %v are loaded, want %d", round, a.shelf.loaded, want)
+		}
+	}
 }
 
 // A3: of a journal that cannot be read in part, a scout is told nothing, and one who lags

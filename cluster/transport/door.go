@@ -29,6 +29,7 @@ type door struct {
 type arrival struct {
 	net.Conn
 	door  *door
+	came  time.Time
 	timer *time.Timer
 	once  sync.Once
 
@@ -53,7 +54,7 @@ func newDoor(inner credentials.TransportCredentials, limits Limits, refusals *re
 
 // ServerHandshake is called by gRPC for each connection, in its own goroutine.
 func (d *door) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	a := &arrival{Conn: raw, door: d, shaking: true}
+	a := &arrival{Conn: raw, door: d, came: time.Now(), shaking: true}
 	a.timer = time.AfterFunc(d.limits.Introduction, func() { a.refuse(RefusedSilence) })
 	d.mu.Lock()
 	d.strangers = append(d.strangers, a)
@@ -133,7 +134,11 @@ func (a *arrival) Close() error {
 		}
 		d.mu.Unlock()
 		if noise {
-			d.refusals.add(RefusedNoise, "remote", a.RemoteAddr())
+			why := RefusedNoise
+			if time.Since(a.came) >= d.limits.Introduction {
+				why = RefusedSilence // on a node that stood still, gRPC may lose its patience before the timer is heard
+			}
+			d.refusals.add(why, "remote", a.RemoteAddr())
 		}
 	})
 	return a.Conn.Close()

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -194,7 +195,8 @@ func (n *node) memberAt(address string) string { return n.peering.Load().byAddre
 type stranger struct {
 	t      *testing.T
 	conn   *grpc.ClientConn
-	stream remote.Remoting_ReceiveClient
+	stream remote.Remoting_ReceiveClient // nil if it was not to be had …
+	failed error                         // … for this reason
 	cancel func()
 }
 
@@ -211,8 +213,9 @@ func (n *node) stranger(creds credentials.TransportCredentials) *stranger {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	s := &stranger{t: n.t, conn: conn, cancel: cancel}
 	n.t.Cleanup(s.close)
-	if s.stream, err = remote.NewRemotingClient(conn).Receive(ctx); err != nil {
-		s.stream = nil
+	stream, err := remote.NewRemotingClient(conn).Receive(ctx)
+	if s.failed = err; err == nil {
+		s.stream = stream
 	}
 	return s
 }
@@ -235,19 +238,32 @@ func (s *stranger) claim(address string) {
 // introduce claims to be at a member's address and waits for the welcome.
 func (s *stranger) introduce(address string) {
 	s.t.Helper()
-	s.claim(address)
-	if m, err := s.stream.Recv(); err != nil || m.GetConnectResponse() == nil {
-		s.t.Fatalf("introduced as %s: %v, %v", address, m, err)
+	if err := s.welcomed(address); err != nil {
+		s.t.Fatalf("introduced as %s: %v", address, err)
 	}
+}
+
+// welcomed claims to be at a member's address and tells whether that is believed.
+func (s *stranger) welcomed(address string) error {
+	if s.stream == nil {
+		return s.failed
+	}
+	s.claim(address)
+	m, err := s.stream.Recv()
+	if err == nil && m.GetConnectResponse() == nil {
+		err = fmt.Errorf("answered with %v", m)
+	}
+	return err
 }
 
 // end waits for the end of the stream.
 func (s *stranger) end() error {
-	for {
+	for s.stream != nil {
 		if _, err := s.stream.Recv(); err != nil {
 			return err
 		}
 	}
+	return s.failed
 }
 
 // batch is a right batch of messages for the replica at an address.
