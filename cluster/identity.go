@@ -77,8 +77,12 @@ func readIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 	case id.Unfinished:
 		return nil, &IdentityError{dir, "it was being restored from a snapshot, and that did not end", restoreAgain}
 	case id.Cluster != cluster || member != 0 && id.Member != member || id.Name != name:
-		return nil, &IdentityError{Dir: dir, Why: fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
+		other := &IdentityError{Dir: dir, Why: fmt.Sprintf("it belongs to member %q (id %d) of cluster %q, not to %q (id %d) of %q",
 			id.Name, id.Member, id.Cluster, name, member, cluster)}
+		if !id.Admitted {
+			other.Fix = tookNoPart
+		}
+		return nil, other
 	}
 	return id, nil
 }

@@ -124,29 +124,6 @@ func (n *Node) refused(peer string, epoch uint64) {
 	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), stranger{peer, epoch})
 }
 
-// cluster is of which cluster this node is (S11). A node that waits to be added to one
-// does not know what it was made from.
-func (n *Node) cluster() transport.Cluster {
-	c := transport.Cluster{Name: n.options.Cluster}
-	if latest := n.Configuration(); latest.Epoch > 0 {
-		c.Origin = originText(latest.Origin)
-	}
-	return c
-}
-
-// originText shows what a cluster was made from.
-func originText(origin uint64) string {
-	if origin == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("%016x", origin)
-}
-
-// foreign takes it that a peer is of another cluster.
-func (n *Node) foreign(peer string, other transport.Cluster) {
-	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), foreigner{peer, other})
-}
-
 // lastAnswers is how long a node that was removed waits for answers to what was asked of it.
 const lastAnswers = 2 * time.Second
 

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
-	"github.com/pmmc-go/pmmc/cluster/transport"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -44,12 +43,6 @@ type greetTick struct{}
 type stranger struct {
 	peer  string
 	epoch uint64
-}
-
-// foreigner says that a peer is of another cluster.
-type foreigner struct {
-	peer  string
-	other transport.Cluster
 }
 
 // Receive is one turn of the steward.
@@ -157,18 +150,6 @@ func (s *steward) onStranger(m stranger) {
 	if 2*len(s.unknown) > len(latest.Members) {
 		s.node.leave(m.epoch)
 	}
-}
-
-// onForeigner ends a node that has promised nothing yet when those at its peers'
-// addresses are of another cluster: it was not restored from what they were. Those who
-// were stay.
-func (s *steward) onForeigner(m foreigner) {
-	here := s.node.cluster()
-	restored := here.Name == m.other.Name && here.Origin != originText(0) && m.other.Origin == originText(0)
-	if s.id.Admitted || restored {
-		return
-	}
-	s.node.fail(&IdentityError{s.dir, fmt.Sprintf("it is of cluster %s, and %s of %s", here, m.peer, m.other), restoreAgain})
 }
 
 func (s *steward) save(next *messages.Identity) bool {

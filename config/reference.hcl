@@ -73,7 +73,8 @@ listen {
   http = "127.0.0.1:2380"
 }
 
-# The members of the cluster, one block each, the same on all nodes. Names, ids and
+# The members of the cluster, one block each, the same on all nodes: nodes that differ in
+# names, ids, peers or roles do not speak with each other. Names, ids and
 # addresses are distinct. A cluster goes on while a majority of its acceptors, and
 # one replica and one leader, are up: three members survive the loss of any one,
 # five that of any two.

@@ -1,20 +1,29 @@
 package transport
 
-import "testing"
+import (
+	"fmt"
+	"strconv"
+	"testing"
+)
 
 // Nodes of two clusters do not connect, in either direction, and each is told which one
 // the other is of. A node that does not know yet what its cluster was made from
-// connects with those of its name.
+// connects with those of its name. The same goes for nodes that take other members to take
+// part in an epoch.
 func TestNodesOfTwoClusters(t *testing.T) {
 	for _, tt := range []struct {
 		alpha, beta Cluster
 		meet        bool
 	}{
-		{Cluster{"a", "1"}, Cluster{"a", "1"}, true},
-		{Cluster{"a", ""}, Cluster{"a", "1"}, true},
-		{Cluster{"a", "2"}, Cluster{"a", "1"}, false},
-		{Cluster{"a", "1"}, Cluster{"b", "1"}, false},
-		{Cluster{"a", ""}, Cluster{"b", "1"}, false},
+		{Cluster{Name: "a", Origin: "1"}, Cluster{Name: "a", Origin: "1"}, true},
+		{Cluster{Name: "a", Origin: ""}, Cluster{Name: "a", Origin: "1"}, true},
+		{Cluster{Name: "a", Origin: "2"}, Cluster{Name: "a", Origin: "1"}, false},
+		{Cluster{Name: "a", Origin: "1"}, Cluster{Name: "b", Origin: "1"}, false},
+		{Cluster{Name: "a", Origin: ""}, Cluster{Name: "b", Origin: "1"}, false},
+		{Cluster{Epoch: 1, Members: "three"}, Cluster{Epoch: 1, Members: "three"}, true},
+		{Cluster{Epoch: 1, Members: "three"}, Cluster{Epoch: 1, Members: "five"}, false},
+		{Cluster{Epoch: 1, Members: "three"}, Cluster{Epoch: 2, Members: "five"}, true},
+		{Cluster{Epoch: 1, Members: "three"}, Cluster{Epoch: 1}, true}, // of an earlier build
 	} {
 		of := map[string]Cluster{"alpha": tt.alpha, "beta": tt.beta}
 		told := make(chan string, 1000)
@@ -22,7 +31,7 @@ func TestNodesOfTwoClusters(t *testing.T) {
 		start := func(member string) *node {
 			return startNode(t, member, peers, func(o *Options) {
 				o.Cluster = func() Cluster { return of[member] }
-				o.Foreign = func(peer string, other Cluster) { told <- peer + " is of " + other.String() }
+				o.Foreign = func(peer string, other Cluster) { told <- fmt.Sprintf("%s is of %#v", peer, other) }
 			})
 		}
 		alpha, beta := start("alpha"), start("beta")
@@ -35,10 +44,11 @@ func TestNodesOfTwoClusters(t *testing.T) {
 		for len(heard) < 2 {
 			heard[<-told] = true
 		}
-		if !heard["alpha is of "+tt.alpha.String()] || !heard["beta is of "+tt.beta.String()] {
+		if !heard[fmt.Sprintf("alpha is of %#v", tt.alpha)] || !heard[fmt.Sprintf("beta is of %#v", tt.beta)] {
 			t.Errorf("%v and %v: heard %v", tt.alpha, tt.beta, heard)
 		}
-		eventually(t, "alpha logs why", func() bool { return alpha.log.count(`this is cluster \"`+tt.beta.Name) > 0 })
+		why := strconv.Quote(tt.beta.Differs(tt.alpha))
+		eventually(t, "alpha logs why", func() bool { return alpha.log.count(why[1:len(why)-1]) > 0 })
 		if alpha.Stats().Peers["beta"].Connected {
 			t.Errorf("%v and %v are connected", tt.alpha, tt.beta)
 		}

@@ -177,17 +177,18 @@ func (t *Transport) welcome() *remote.RemoteMessage {
 	}}
 }
 
-// sameCluster refuses a peer of another cluster, and tells it which one this is.
+// sameCluster refuses a peer of another cluster, or of one with other members, and tells it
+// which one this is.
 func (t *Transport) sameCluster(stream remote.Remoting_ReceiveServer) error {
 	if t.options.Cluster == nil {
 		return nil
 	}
 	here, there := t.options.Cluster(), callerOf(stream.Context())
-	if here.meets(there) {
+	if here.Meets(there) {
 		return nil
 	}
 	stream.SetTrailer(here.metadata())
-	return status.Errorf(codes.FailedPrecondition, "transport: this is cluster %s, not %s", here, there)
+	return status.Errorf(codes.FailedPrecondition, "transport: %s", here.Differs(there))
 }
 
 // remoteOf is where a call comes from.

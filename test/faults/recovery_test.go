@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func TestLaggardCatchesUp(t *testing.T) {
 // a member that lost its own is refused.
 func TestIdentity(t *testing.T) {
 	c := watched(t, 3, clustertest.Options{})
-	members := c.Members()
+	members := slices.Clone(c.Members())
 	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 	defer cancel()
 	if _, err := c.Nodes()[0].Propose(ctx, []byte("x")); err != nil {
@@ -151,20 +152,27 @@ func TestIdentity(t *testing.T) {
 
 	lost := c.Node("gamma")
 	lost.Kill()
-	n, err := start("test", "gamma", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+	ends := func(what, why string) {
+		t.Helper()
+		n, err := start("test", "gamma", t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-n.Done():
+			refused(what, n.Err(), why)
+		case <-time.After(clustertest.Patience):
+			t.Errorf("%s: the node takes part", what)
+			n.Kill()
+		}
 	}
-	select {
-	case <-n.Done():
-		refused("a lost disk", n.Err(), "another data directory")
-	case <-time.After(clustertest.Patience):
-		t.Error("a member that lost its disk takes part")
-		n.Kill()
-	}
+	ends("a lost disk", "another data directory")
+	members[0].ID = 9
+	ends("other members", "says: epoch 1 has other members here (window 128, 1 alpha at ")
+	members[0].ID = 1
 
 	dir := t.TempDir()
-	n, err = start("test", "gamma", dir)
+	n, err := start("test", "gamma", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
