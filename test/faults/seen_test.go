@@ -16,9 +16,9 @@ import (
 // what happened.
 func TestANodeShowsWhatItDid(t *testing.T) {
 	c := watched(t, 3, clustertest.Options{Disk: true})
-	first := c.Leader()
 	acked, stop := load(t, c, 8)
 	c.Eventually("loaded", moreThan(acked, 200))
+	first := c.Leader()
 	one := first.Status()
 	if o := one.Runtime.Office; o.Elected == 0 || len(o.Changes) == 0 || o.Since.IsZero() || time.Since(o.Since) < 0 {
 		t.Errorf("in office, and does not show since when: %+v", o)
