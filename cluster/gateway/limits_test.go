@@ -13,6 +13,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -262,5 +263,21 @@ func TestLimitsChangeWhileTheGatewayRuns(t *testing.T) {
 	}
 	if n := f.gateway.requests.limit; n != f.gateway.limits.Load().InFlight {
 		t.Errorf("%d requests may be under way, and %d are said to", n, f.gateway.limits.Load().InFlight)
+	}
+}
+
+// Clients may compress what they ask for. What that unfolds to is bounded as all requests are.
+func TestCompressedRequests(t *testing.T) {
+	f := start(t)
+	put := func(bytes int) error {
+		r := &pb.PutRequest{Key: []byte("a"), Value: make([]byte, bytes)}
+		_, err := pb.NewKVClient(f.ActiveConnection()).Put(t.Context(), r, grpc.UseCompressor("gzip"), grpc.MaxCallSendMsgSize(1<<30))
+		return err
+	}
+	if err := put(1000); err != nil {
+		t.Errorf("compressed: %v", err)
+	}
+	if err := put(4 << 20); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("4 MiB of nothing: %v", err)
 	}
 }

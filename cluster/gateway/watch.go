@@ -32,7 +32,7 @@ func (s *watchServer) Watch(stream pb.Watch_WatchServer) error {
 		return err
 	}
 	w := &watchStream{
-		g: s.g, stream: stream, watches: s.g.options.Store.Watch(), fragment: make(map[int64]bool),
+		g: s.g, stream: stream, watches: s.g.options.Store.Watch(), fragment: make(map[int64]bool), ended: make(map[int64]bool),
 		requests: make(chan *pb.WatchRequest), failed: make(chan error, 1),
 	}
 	defer w.close()
@@ -46,6 +46,7 @@ type watchStream struct {
 	stream   pb.Watch_WatchServer
 	watches  *kv.WatchStream
 	fragment map[int64]bool // the watches whose responses may come in parts
+	ended    map[int64]bool // those that a compaction ended, until they are cancelled
 	asked    bool           // for progress, up to the revision
 	upTo     int64
 
@@ -73,7 +74,7 @@ func (w *watchStream) receive() {
 }
 
 func (w *watchStream) close() {
-	w.g.watches.Add(-int64(w.watches.Len()))
+	w.g.watches.Add(-int64(w.watches.Len() + len(w.ended)))
 	w.watches.Close()
 }
 
@@ -127,6 +128,9 @@ func (w *watchStream) create(r *pb.WatchCreateRequest) error {
 		w.g.watches.Add(-1)
 		return w.refuse(err)
 	}
+	if w.ended[id] { // which etcd would not give again
+		w.forget(id)
+	}
 	if r.Fragment {
 		w.fragment[id] = true
 	}
@@ -161,9 +165,10 @@ func (w *watchStream) refuse(why error) error {
 	})
 }
 
-// cancel ends a watch. As in etcd, nothing is said of one that there is not.
+// cancel ends a watch. As in etcd, nothing is said of one that there is not, and it is said
+// once more of one that a compaction ended: etcd's client cancels it, and waits for the answer.
 func (w *watchStream) cancel(id int64) error {
-	if !w.watches.Cancel(id) {
+	if !w.watches.Cancel(id) && !w.ended[id] {
 		return nil
 	}
 	w.forget(id)
@@ -172,6 +177,7 @@ func (w *watchStream) cancel(id int64) error {
 
 func (w *watchStream) forget(id int64) {
 	delete(w.fragment, id)
+	delete(w.ended, id)
 	w.g.watches.Add(-1)
 }
 
@@ -194,7 +200,7 @@ func (w *watchStream) tell() error {
 			return err
 		}
 		if d.Compacted != 0 {
-			w.forget(d.ID)
+			w.ended[d.ID] = true
 		}
 	}
 	return w.progress()

@@ -146,6 +146,10 @@ func TestWatchAnswers(t *testing.T) {
 	if r = s.next(); !r.Canceled || r.WatchId != 0 || r.CompactRevision != 3 || r.CancelReason != "" || r.Header.Revision != 4 {
 		t.Errorf("and then: %v", r)
 	}
+	s.cancel(0)
+	if r = s.next(); !r.Canceled || r.Created || r.WatchId != 0 || r.CompactRevision != 0 {
+		t.Errorf("and, as it is cancelled: %v", r)
+	}
 	if r = s.create(&pb.WatchCreateRequest{Key: []byte("a"), StartRevision: 3}); !r.Created || r.WatchId != 1 {
 		t.Errorf("from the compacted revision on: %v", r)
 	}
@@ -153,6 +157,7 @@ func TestWatchAnswers(t *testing.T) {
 		t.Errorf("and then: %v", r)
 	}
 	s.cancel(9)
+	s.cancel(0) // once more
 	s.cancel(7)
 	if r = s.next(); !r.Canceled || r.Created || r.WatchId != 7 || r.CancelReason != "" {
 		t.Errorf("cancelled: %v", r)
