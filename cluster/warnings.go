@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/pmmc-go/pmmc/actors"
 )
 
 // From where on something is worth a warning.
@@ -49,14 +47,7 @@ func (s Status) officeWarnings() (all []string) {
 	if away := s.At.Sub(cmp.Or(office.Since, s.Runtime.Began)); s.InOffice == "" && away >= warnAway && len(s.Silent) == 0 {
 		all = append(all, fmt.Sprintf("%s knows of nobody in office, for %s", s.Member, Age(away)))
 	}
-	elected, before := 0, actors.Ballot{}
-	for _, c := range office.Changes {
-		if c.InOffice != before && c.InOffice != (actors.Ballot{}) && s.At.Sub(c.At) <= recentOffice {
-			elected++
-		}
-		before = c.InOffice
-	}
-	if elected >= warnElected {
+	if elected := office.ElectedSince(s.At.Add(-recentOffice)); elected >= warnElected {
 		all = append(all, fmt.Sprintf("%s saw the office change hands %d times in the last 10 minutes", s.Member, elected))
 	}
 	return all

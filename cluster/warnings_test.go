@@ -65,6 +65,15 @@ func TestWarnings(t *testing.T) {
 				}
 			}
 		}, []string{"alpha saw the office change hands 6 times in the last 10 minutes"}},
+		{func(s *Status) {
+			for epoch := range uint64(12) { // members change, and who is in office stays
+				s.Runtime.Office.Changes = append(s.Runtime.Office.Changes, runtime.Change{
+					At: now, Epoch: epoch + 1, Stand: actors.Stand{Standing: "scouting", Why: actors.WhyEpoch},
+				}, runtime.Change{
+					At: now, Epoch: epoch + 1, Stand: actors.Stand{Standing: "active", Why: actors.WhyEpoch, InOffice: actors.Ballot{Round: epoch + 1, Leader: 1}},
+				})
+			}
+		}, nil},
 	} {
 		s := well(now)
 		tt.spoil(&s)

@@ -75,10 +75,11 @@ type counts struct {
 	others                      kind             // of which nothing is shown: supervisors
 	p1asAgain, p2asAgain, noops atomic.Uint64
 
-	mu      sync.Mutex
-	refused map[Refusal]uint64
-	lasting map[string]*mailbox // of actors that are no roles, by kind
-	office  OfficeStats
+	mu         sync.Mutex
+	refused    map[Refusal]uint64
+	lasting    map[string]*mailbox // of actors that are no roles, by kind
+	office     OfficeStats
+	succession succession
 }
 
 func newCounts(began time.Time) *counts {

@@ -130,6 +130,11 @@ func TestOfficesAreRemembered(t *testing.T) {
 	if o := c.office; o.Since != now {
 		t.Errorf("a run for office changes since when another one has it: %+v", o)
 	}
+	c.changed(Change{At: now.Add(3), Epoch: 2, Stand: actors.Stand{Standing: "scouting", Why: actors.WhyEpoch}})
+	c.changed(Change{At: now.Add(3), Epoch: 2, Stand: actors.Stand{Standing: "active", InOffice: actors.Ballot{Round: 2, Leader: 2}, Why: actors.WhyEpoch}})
+	if o := c.office; o.Elected != 1 || o.Since != now || o.Reasons[actors.WhyEpoch] != 2 {
+		t.Errorf("the same one in the next epoch: %+v", o)
+	}
 	for round := range uint64(2 * ChangesKept) {
 		c.changed(Change{Epoch: 1, Stand: actors.Stand{InOffice: actors.Ballot{Round: round + 2, Leader: 1}, Why: actors.WhyPreempted}})
 	}

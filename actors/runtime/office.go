@@ -11,7 +11,7 @@ import (
 // OfficeStats is what a node saw of who is in office.
 type OfficeStats struct {
 	Changes []Change                 // the last ones, at most ChangesKept, oldest first
-	Elected uint64                   // how often somebody came into office
+	Elected uint64                   // how often somebody came into office who was not in it before members changed
 	Reasons map[actors.Reason]uint64 // of all changes
 	Since   time.Time                // when the one in office, or nobody, came to be that; zero if nobody ever was
 }
@@ -22,6 +22,33 @@ type Change struct {
 	At    time.Time // on this node's clock, monotonic part included
 	Epoch uint64
 	actors.Stand
+}
+
+// succession tells where an office changes hands. Who is in office when members change runs
+// in the next epoch, too, and carries on: nobody else was in office in between.
+type succession struct{ last Change }
+
+// news tells whether somebody came into office, or nobody is in it any more.
+func (s *succession) news(now Change) bool {
+	nobody := now.InOffice == actors.Ballot{}
+	if nobody && now.Why == actors.WhyEpoch {
+		return false // it runs
+	}
+	last := s.last
+	s.last = now
+	carriesOn := now.Epoch > last.Epoch && !nobody && now.InOffice.Leader == last.InOffice.Leader
+	return now.InOffice != last.InOffice && !carriesOn
+}
+
+// ElectedSince is how often the office changed hands since a time, of what is remembered.
+func (o OfficeStats) ElectedSince(t time.Time) (n int) {
+	var s succession
+	for _, c := range o.Changes {
+		if s.news(c) && c.InOffice != (actors.Ballot{}) && !c.At.Before(t) {
+			n++
+		}
+	}
+	return n
 }
 
 // ChangesKept is how many changes a node remembers.
@@ -64,7 +91,7 @@ func (c *counts) changed(now Change) {
 	}
 	c.office.Changes = append(c.office.Changes, now)
 	c.office.Reasons[now.Why]++
-	if now.InOffice != before.InOffice {
+	if c.succession.news(now) {
 		c.office.Since = now.At
 		if now.InOffice != (actors.Ballot{}) {
 			c.office.Elected++
