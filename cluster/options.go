@@ -22,8 +22,8 @@ type Member struct {
 	Replica, Leader, Acceptor bool
 }
 
-// Options are what a node needs to know. Cluster, Member, Members, DataDir and
-// Machine are required.
+// Options are what a node needs to know. Cluster, Member, DataDir, Machine and either
+// Members or Join and Address are required.
 type Options struct {
 	Cluster string // its name; nodes of different clusters refuse each other
 	Member  string // which of Members this node is
@@ -138,6 +138,10 @@ func (o *Options) check() error {
 	}
 	_, named := o.configuration().Named(o.Member)
 	switch {
+	case o.Cluster == "":
+		return errors.New("cluster: options: Cluster is missing: it is the name that keeps nodes of different clusters apart")
+	case o.Member == "":
+		return errors.New("cluster: options: Member is missing: it is the name of this node's member")
 	case o.DataDir == "":
 		return errors.New("cluster: options: DataDir is missing")
 	case len(o.Members) > 0 && !named:

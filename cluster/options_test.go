@@ -15,6 +15,8 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		want   string // in the error; none if empty
 	}{
 		{"as they are", func(*Options) {}, ""},
+		{"no cluster", func(o *Options) { o.Cluster = "" }, "Cluster is missing"},
+		{"no member", func(o *Options) { o.Member, o.Members, o.Join, o.Address = "", nil, []string{"beta:1"}, "alpha:1" }, "Member is missing"},
 		{"no protocol", func(o *Options) { o.Protocol = Protocol{} }, ""},
 		{"a protocol with one field", func(o *Options) { o.Protocol = Protocol{Window: 64} },
 			"Protocol.Pipeline is 0: want 1 to 64, which is Window; start from DefaultProtocol()"},
