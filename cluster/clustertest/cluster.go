@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -103,9 +104,12 @@ func (c *Cluster) newNode(name, address, client string) *Node {
 }
 
 // Join starts a node that waits until a change of configuration adds a member of its
-// name; Member says how.
+// name, one of Names that has no node yet; Member says how.
 func (c *Cluster) Join(name string) *Node {
 	c.t.Helper()
+	if !slices.Contains(Names, name) || c.nodes[name] != nil {
+		c.t.Fatalf("clustertest: %q joins: want one of %v that has no node yet", name, Names)
+	}
 	addresses := freeport.Addresses(c.t, 2)
 	n := c.newNode(name, addresses[0], addresses[1])
 	n.joins = true
@@ -200,7 +204,7 @@ func (c *Cluster) Node(name string) *Node {
 	c.t.Helper()
 	n, ok := c.nodes[name]
 	if !ok {
-		c.t.Fatalf("clustertest: no node %q", name)
+		c.t.Fatalf("clustertest: there is no node %q: want one of %v", name, slices.Sorted(maps.Keys(c.nodes)))
 	}
 	return n
 }
@@ -313,13 +317,17 @@ func (n *Node) Restart() {
 
 // Cut takes the link from one member to another down, in this direction.
 func (c *Cluster) Cut(from, to string) {
+	c.t.Helper()
+	link := [2]string{c.Node(from).Name, c.Node(to).Name}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut[[2]string{from, to}] = true
+	c.cut[link] = true
 }
 
 // Isolate takes all links of a member down, in both directions.
 func (c *Cluster) Isolate(name string) {
+	c.t.Helper()
+	c.Node(name) // there is one
 	for other := range c.nodes {
 		if other != name {
 			c.Cut(name, other)
