@@ -53,9 +53,10 @@ type Cluster struct {
 
 // Node is one member's node, running or not.
 type Node struct {
-	*cluster.Node // nil while it is down
+	*cluster.Node // the last that was started: while it is down, calls return ErrStopped
 	Name          string
 	cluster       *Cluster
+	running       bool // neither Kill nor Stop was called
 	dir           string
 	memory        *journal.Memory
 	address       string // where its peers reach it …
@@ -174,7 +175,7 @@ func (c *Cluster) Nodes() []*Node {
 func (c *Cluster) Running() []*Node {
 	var up []*Node
 	for _, n := range c.Nodes() {
-		if n.Node != nil && !n.ended() {
+		if n.running && !n.ended() {
 			up = append(up, n)
 		}
 	}
@@ -216,7 +217,7 @@ func (c *Cluster) Members() []cluster.Member { return c.members }
 func (n *Node) Start() {
 	c := n.cluster
 	c.t.Helper()
-	if n.Node != nil {
+	if n.running {
 		c.t.Fatalf("clustertest: %s runs already", n.Name)
 	}
 	machine, err := c.options.Machine(n.Name, cluster.StateDir(n.dir))
@@ -234,10 +235,11 @@ func (n *Node) Start() {
 	if c.options.Change != nil {
 		c.options.Change(&o)
 	}
-	if n.Node, err = cluster.Start(o); err != nil {
-		n.Node = nil
+	node, err := cluster.Start(o)
+	if err != nil {
 		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
 	}
+	n.Node, n.running = node, true
 	if c.options.Serve {
 		n.serve(machine, o.TLS)
 	}
@@ -275,7 +277,7 @@ func (n *Node) Recover() {
 
 // Kill ends the node without goodbye; what was not on disk is lost.
 func (n *Node) Kill() {
-	if n.Node == nil {
+	if !n.running {
 		return
 	}
 	n.Node.Kill()
@@ -285,13 +287,13 @@ func (n *Node) Kill() {
 		_ = n.gateway.Stop(cut)
 		n.gateway = nil
 	}
-	n.Node = nil
+	n.running = false
 }
 
 // Stop ends the node in good order.
 func (n *Node) Stop() {
 	n.cluster.t.Helper()
-	if n.Node == nil {
+	if !n.running {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -305,7 +307,7 @@ func (n *Node) Stop() {
 	if err := n.Node.Stop(ctx); err != nil {
 		n.cluster.t.Errorf("clustertest: stop %s: %v", n.Name, err)
 	}
-	n.Node = nil
+	n.running = false
 }
 
 // Restart kills the node and starts it again.

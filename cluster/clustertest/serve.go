@@ -28,8 +28,14 @@ func (n *Node) serve(machine cluster.StateMachine, peers certs.Source) {
 	}
 }
 
-// HTTP is where the node serves health and metrics, as host:port.
-func (n *Node) HTTP() string { return n.gateway.HTTPAddr() }
+// HTTP is where the node, which must run, serves health and metrics, as host:port.
+func (n *Node) HTTP() string {
+	n.cluster.t.Helper()
+	if n.gateway == nil {
+		n.cluster.t.Fatalf("clustertest: %s serves no HTTP: it is down, or Options.Serve is not set", n.Name)
+	}
+	return n.gateway.HTTPAddr()
+}
 
 // Endpoint is where the node serves etcd clients, as host:port.
 func (n *Node) Endpoint() string { return n.client }
