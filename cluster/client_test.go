@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
-	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/messages"
@@ -49,7 +49,7 @@ func TestErrorsOfProposeTellWhatBecomesOfTheOperation(t *testing.T) {
 			}()
 			if tt.during != nil {
 				for c.stats().Proposals == 0 {
-					time.Sleep(time.Millisecond)
+					runtime.Gosched()
 				}
 				tt.during(c)
 			}
