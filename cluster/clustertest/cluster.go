@@ -1,6 +1,6 @@
 // Package clustertest runs clusters inside tests: several nodes in one process, over
 // the real transport on loopback, with faults on demand. Everything ends with the
-// test; when it failed, each node's view is printed.
+// test; when it failed, what each node shows, and last logged, is printed.
 package clustertest
 
 import (
@@ -33,7 +33,7 @@ type Options struct {
 	Protocol *cluster.Protocol // cluster.DefaultProtocol if nil
 	Disk     bool              // journals on disk, with fsync; else in memory
 	Serve    bool              // etcd's API in front of each node; Machine must make key-value stores
-	Logger   hclog.Logger      // silence if nil
+	Logger   hclog.Logger      // if nil, the last lines of each node are kept, and printed when the test failed
 	// Observe sees all that the roles of all nodes do, in their own turns.
 	Observe func(actors.Event)
 	// Change changes a node's options before each start.
@@ -56,14 +56,18 @@ type Node struct {
 	*cluster.Node // the last that was started: while it is down, calls return ErrStopped
 	Name          string
 	cluster       *Cluster
-	running       bool // neither Kill nor Stop was called
+	state         string // running, killed or stopped; empty before the first start
 	dir           string
 	memory        *journal.Memory
 	address       string // where its peers reach it …
 	client        string // … and where its gateway serves, the same after each restart
 	joins         bool   // it is not of the first configuration
 	gateway       *gateway.Gateway
+	log           lastLines // where Options.Logger is nil
 }
+
+// running is the state of a node for which neither Kill nor Stop was called since its start.
+const running = "running"
 
 // New starts n nodes and returns when the cluster answers.
 func New(t testing.TB, n int) *Cluster { return NewWith(t, n, Options{}) }
@@ -79,9 +83,6 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 	}
 	if o.Machine == nil {
 		o.Machine = func(string, string) (cluster.StateMachine, error) { return NewRegister(), nil }
-	}
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
 	}
 	c := &Cluster{t: t, options: o, nodes: make(map[string]*Node), cut: make(map[[2]string]bool)}
 	addresses := freeport.Addresses(t, 2*n)
@@ -175,7 +176,7 @@ func (c *Cluster) Nodes() []*Node {
 func (c *Cluster) Running() []*Node {
 	var up []*Node
 	for _, n := range c.Nodes() {
-		if n.running && !n.ended() {
+		if n.state == running && !n.ended() {
 			up = append(up, n)
 		}
 	}
@@ -217,7 +218,7 @@ func (c *Cluster) Members() []cluster.Member { return c.members }
 func (n *Node) Start() {
 	c := n.cluster
 	c.t.Helper()
-	if n.running {
+	if n.state == running {
 		c.t.Fatalf("clustertest: %s runs already", n.Name)
 	}
 	machine, err := c.options.Machine(n.Name, cluster.StateDir(n.dir))
@@ -239,7 +240,7 @@ func (n *Node) Start() {
 	if err != nil {
 		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
 	}
-	n.Node, n.running = node, true
+	n.Node, n.state = node, running
 	if c.options.Serve {
 		n.serve(machine, o.TLS)
 	}
@@ -254,7 +255,7 @@ func (n *Node) nodeOptions() cluster.Options {
 	o := cluster.Options{
 		Cluster: "test", Member: n.Name, Members: c.members, Address: n.address, Client: n.client, DataDir: n.dir,
 		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
-		Logger: c.options.Logger.Named(n.Name),
+		Logger: n.logger(),
 	}
 	if n.joins {
 		o.Members = nil
@@ -277,7 +278,7 @@ func (n *Node) Recover() {
 
 // Kill ends the node without goodbye; what was not on disk is lost.
 func (n *Node) Kill() {
-	if !n.running {
+	if n.state != running {
 		return
 	}
 	n.Node.Kill()
@@ -287,13 +288,13 @@ func (n *Node) Kill() {
 		_ = n.gateway.Stop(cut)
 		n.gateway = nil
 	}
-	n.running = false
+	n.state = "killed"
 }
 
 // Stop ends the node in good order.
 func (n *Node) Stop() {
 	n.cluster.t.Helper()
-	if !n.running {
+	if n.state != running {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -307,7 +308,7 @@ func (n *Node) Stop() {
 	if err := n.Node.Stop(ctx); err != nil {
 		n.cluster.t.Errorf("clustertest: stop %s: %v", n.Name, err)
 	}
-	n.running = false
+	n.state = "stopped"
 }
 
 // Restart kills the node and starts it again.
@@ -436,9 +437,7 @@ func (c *Cluster) WaitAgreement() {
 // end ends all nodes, and shows them if the test failed.
 func (c *Cluster) end() {
 	if c.t.Failed() {
-		for _, n := range c.Running() {
-			c.t.Logf("%s: %+v", n.Name, n.Status())
-		}
+		c.t.Log(c.show())
 	}
 	var all sync.WaitGroup
 	for _, n := range c.Running() {

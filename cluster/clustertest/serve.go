@@ -20,7 +20,7 @@ func (n *Node) serve(machine cluster.StateMachine, peers certs.Source) {
 		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
 	}
 	o := gateway.Options{
-		Client: n.client, HTTP: "127.0.0.1:0", PeerTLS: peers, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
+		Client: n.client, HTTP: "127.0.0.1:0", PeerTLS: peers, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.logger(),
 	}
 	var err error
 	if n.gateway, err = gateway.Start(o); err != nil {
