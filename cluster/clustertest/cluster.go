@@ -355,8 +355,8 @@ func (c *Cluster) linked(from, to string) bool {
 // Patience is how long the waiting methods wait before they fail the test.
 const Patience = 60 * time.Second
 
-// Eventually waits until a condition holds. What is returned while it does not is
-// printed when it never does.
+// Eventually waits until a condition holds, and ends the test when it never does: what
+// says in words what was waited for, and holds returns why it does not hold yet.
 func (c *Cluster) Eventually(what string, holds func() error) {
 	c.t.Helper()
 	c.EventuallyWithin(Patience, what, holds)
@@ -374,7 +374,7 @@ func (c *Cluster) EventuallyWithin(patience time.Duration, what string, holds fu
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("clustertest: not %s after %s: %v", what, patience, err)
+			c.t.Fatalf("clustertest: %q does not hold after %s: %v", what, patience, err)
 		}
 		<-poll.C
 	}

@@ -1,10 +1,12 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // judged is a test that is watched by another.
@@ -57,5 +59,16 @@ func TestUnknownNamesAreFatal(t *testing.T) {
 	}
 	if said := dies(t, c, func() { c.Cut("alpha", "beta"); c.Isolate("gamma") }); said != "" || len(c.cut) != 5 {
 		t.Errorf("%d links are cut, want 5; the test ends with %q", len(c.cut), said)
+	}
+}
+
+// What does not come to hold is named as it was written, with what was seen last.
+func TestWhatDoesNotHoldIsNamed(t *testing.T) {
+	c := &Cluster{t: t}
+	said := dies(t, c, func() {
+		c.EventuallyWithin(20*time.Millisecond, "pigs fly", func() error { return errors.New("they walk") })
+	})
+	if want := `clustertest: "pigs fly" does not hold after 20ms: they walk`; said != want {
+		t.Errorf("the test ends with %s, want %s", said, want)
 	}
 }
