@@ -18,20 +18,26 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// Errors of Propose and Read. Where the context ended first, its error is returned,
-// and the operation may or may not be executed, but never twice.
+// Errors of Propose and Read. Each says what becomes of the operation. Where the context
+// ended first, its error is returned, and the operation may or may not be executed, also
+// later on, but never twice.
 var (
-	// ErrStopped is returned when the node stopped or stops.
+	// ErrStopped is returned when the node stopped or stops. The operation may or may
+	// not be executed, also later on, but never twice. What ended the node may be in the
+	// chain, too; of the operation it says nothing more.
 	ErrStopped = errors.New("cluster: the node is stopped")
 	// ErrBusy is returned when too many calls wait for their answers already; the
-	// operation was not proposed.
+	// operation was not proposed, and is never executed.
 	ErrBusy = errors.New("cluster: too many requests in flight")
-	// ErrNotMember is returned while the node waits to be added to the cluster.
+	// ErrNotMember is returned while the node waits to be added to the cluster; the
+	// operation was not proposed, and is never executed.
 	ErrNotMember = errors.New("cluster: this node is not a member yet")
 	// ErrNoReplica is returned by a member without a replica: others have to be asked.
+	// The operation was not proposed, and is never executed.
 	ErrNoReplica = errors.New("cluster: this member has no replica")
 	// ErrSessionEnded is returned when another process runs as this member and began
-	// after this one; the operation was not executed and never will be.
+	// after this one. The operation is not executed any more, but may have been before
+	// that process began.
 	ErrSessionEnded = errors.New("cluster: a later process of this member took its session over")
 )
 

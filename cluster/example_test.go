@@ -51,9 +51,14 @@ func (b *Bank) Snapshot() (io.WriterTo, error) {
 }
 
 func (b *Bank) Restore(r io.Reader) error {
+	accounts := make(map[string]int) // not into b.accounts: what a snapshot does not have must go
+	if err := json.NewDecoder(r).Decode(&accounts); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return json.NewDecoder(r).Decode(&b.accounts)
+	b.accounts = accounts
+	return nil
 }
 
 // A bank of one member; with three, each Start runs in a process of its own.

@@ -16,7 +16,9 @@ import (
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// ErrRemoved is the end of a node whose member was removed from the cluster.
+// ErrRemoved is the end of a node whose member was removed from the cluster. An operation
+// for which Propose returns it was not proposed, and is never executed, unless ErrStopped
+// is in the chain, too: that one's word holds then.
 var ErrRemoved = errors.New("cluster: this member was removed")
 
 // recall finds out what was in force when this node last ran: what its state says, or

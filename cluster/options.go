@@ -22,8 +22,8 @@ type Member struct {
 	Replica, Leader, Acceptor bool
 }
 
-// Options are what a node needs to know. Cluster, Member, Members, DataDir and
-// Machine are required.
+// Options are what a node needs to know. Cluster, Member, DataDir, Machine and either
+// Members or Join and Address are required.
 type Options struct {
 	Cluster string // its name; nodes of different clusters refuse each other
 	Member  string // which of Members this node is
@@ -39,6 +39,8 @@ type Options struct {
 	Machine StateMachine
 	TLS     certs.Source // between peers, both ways, asked at each handshake; nil is plaintext
 
+	// Protocol is DefaultProtocol() if it is the zero one. Who wants to change something
+	// starts from DefaultProtocol().
 	Protocol Protocol
 
 	// DiskReserve is how much room the disk should have, in bytes, or a tenth of it where
@@ -61,7 +63,9 @@ type Options struct {
 }
 
 // Protocol holds the settings of the protocol. They may differ between nodes; Window
-// is that of a new cluster and part of its configuration from then on.
+// is that of a new cluster and part of its configuration from then on. One starts from
+// DefaultProtocol() and changes fields: a field that is left zero gets no default, and
+// Start refuses it unless its zero is said to mean something.
 type Protocol struct {
 	Window        int // slots that a replica may propose beyond the last one it executed
 	Pipeline      int // of those, proposed and not decided; at most Window
@@ -84,12 +88,12 @@ type Protocol struct {
 
 	AutoPromote time.Duration // that a learner must have kept up before it is promoted by itself; 0 is never
 	CatchUp     time.Duration // between two looks at what is missing
-	RetainSlots int           // kept for members that lag, though they could be forgotten …
+	RetainSlots int           // kept for members that lag, though they could be forgotten; 0 is none …
 	RetainBytes int           // … as long as their decrees are not more than this
 	ChunkBytes  int           // of a message of many decrees or of a snapshot
 
 	Flush        time.Duration // between two times that the state is made durable
-	SegmentBytes int           // of a segment of the journal
+	SegmentBytes int           // of a segment of the journal, 1 KiB to 1 GiB; 0 is 16 MiB
 	InFlight     int           // calls that wait for an answer, at the most
 }
 
@@ -134,18 +138,62 @@ func (o *Options) check() error {
 	}
 	_, named := o.configuration().Named(o.Member)
 	switch {
+	case o.Cluster == "":
+		return errors.New("cluster: options: Cluster is missing: it is the name that keeps nodes of different clusters apart")
+	case o.Member == "":
+		return errors.New("cluster: options: Member is missing: it is the name of this node's member")
 	case o.DataDir == "":
 		return errors.New("cluster: options: DataDir is missing")
 	case len(o.Members) > 0 && !named:
 		return fmt.Errorf("cluster: options: %q is none of the %d members", o.Member, len(o.Members))
 	case len(o.Members) == 0 && (len(o.Join) == 0 || o.Address == ""):
 		return errors.New("cluster: options: without Members, Join and Address say where the cluster and this node are reached")
-	case o.Protocol.Pipeline > o.Protocol.Window:
-		return fmt.Errorf("cluster: options: Pipeline %d is larger than Window %d", o.Protocol.Pipeline, o.Protocol.Window)
+	case o.CheckEvery < 0:
+		return fmt.Errorf("cluster: options: CheckEvery is %s: want 0, which is never, or more", o.CheckEvery)
 	}
 	if len(o.Members) > 0 {
 		if err := o.configuration().Check(); err != nil {
 			return fmt.Errorf("cluster: options: %w", err)
+		}
+	}
+	return o.Protocol.check()
+}
+
+// check refuses the first field that cannot work, by the rules of package config.
+func (p *Protocol) check() error {
+	const positive, notNegative = "more than 0", "0 or more"
+	t := p.Timeout
+	for _, f := range []struct {
+		name  string
+		value any
+		works bool
+		want  string
+	}{
+		{"Window", p.Window, p.Window > 0, positive},
+		{"Pipeline", p.Pipeline, p.Pipeline > 0 && p.Pipeline <= p.Window, fmt.Sprintf("1 to %d, which is Window", p.Window)},
+		{"BatchCommands", p.BatchCommands, p.BatchCommands > 0, positive},
+		{"BatchBytes", p.BatchBytes, p.BatchBytes > 0, positive},
+		{"Timeout.Min", t.Min, t.Min > 0, positive},
+		{"Timeout.Initial", t.Initial, t.Initial >= t.Min, fmt.Sprintf("%s, which is Timeout.Min, or more", t.Min)},
+		{"Timeout.Max", t.Max, t.Max >= t.Initial, fmt.Sprintf("%s, which is Timeout.Initial, or more", t.Initial)},
+		{"Timeout.Factor", t.Factor, t.Factor > 1, "more than 1"},
+		{"Timeout.Step", t.Step, t.Step > 0, positive},
+		{"Ping", p.Ping, p.Ping > 0 && p.Ping < t.Min, fmt.Sprintf("more than 0 and less than %s, which is Timeout.Min", t.Min)},
+		{"Resend", p.Resend, p.Resend > 0, positive},
+		{"DiskTimeout", p.DiskTimeout, p.DiskTimeout == 0 || p.DiskTimeout >= 4*p.Ping, fmt.Sprintf("0, which is for ever, or at least %s, which is 4 x Ping", 4*p.Ping)},
+		{"Lease", p.Lease, p.Lease == 0 || p.Lease > p.Ping && p.Lease <= t.Min, fmt.Sprintf("0, which is none, or more than %s, which is Ping, and at most %s, which is Timeout.Min", p.Ping, t.Min)},
+		{"Drift", p.Drift, p.Drift >= 0 && p.Drift < 1, "0 or more, and less than 1"},
+		{"AutoPromote", p.AutoPromote, p.AutoPromote >= 0, "0, which is never, or more"},
+		{"CatchUp", p.CatchUp, p.CatchUp > 0, positive},
+		{"RetainSlots", p.RetainSlots, p.RetainSlots >= 0, notNegative},
+		{"RetainBytes", p.RetainBytes, p.RetainBytes >= 0, notNegative},
+		{"ChunkBytes", p.ChunkBytes, p.ChunkBytes > 0, positive},
+		{"Flush", p.Flush, p.Flush > 0, positive},
+		{"SegmentBytes", p.SegmentBytes, p.SegmentBytes >= 0, notNegative},
+		{"InFlight", p.InFlight, p.InFlight > 0, positive},
+	} {
+		if !f.works {
+			return fmt.Errorf("cluster: options: Protocol.%s is %v: want %s; start from DefaultProtocol()", f.name, f.value, f.want)
 		}
 	}
 	return nil

@@ -1,12 +1,13 @@
 // Package clustertest runs clusters inside tests: several nodes in one process, over
 // the real transport on loopback, with faults on demand. Everything ends with the
-// test; when it failed, each node's view is printed.
+// test; when it failed, what each node shows, and last logged, is printed.
 package clustertest
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ type Options struct {
 	Protocol *cluster.Protocol // cluster.DefaultProtocol if nil
 	Disk     bool              // journals on disk, with fsync; else in memory
 	Serve    bool              // etcd's API in front of each node; Machine must make key-value stores
-	Logger   hclog.Logger      // silence if nil
+	Logger   hclog.Logger      // if nil, the last lines of each node are kept, and printed when the test failed
 	// Observe sees all that the roles of all nodes do, in their own turns.
 	Observe func(actors.Event)
 	// Change changes a node's options before each start.
@@ -52,16 +53,21 @@ type Cluster struct {
 
 // Node is one member's node, running or not.
 type Node struct {
-	*cluster.Node // nil while it is down
+	*cluster.Node // the last that was started: while it is down, calls return ErrStopped
 	Name          string
 	cluster       *Cluster
+	state         string // running, killed or stopped; empty before the first start
 	dir           string
 	memory        *journal.Memory
 	address       string // where its peers reach it …
 	client        string // … and where its gateway serves, the same after each restart
 	joins         bool   // it is not of the first configuration
 	gateway       *gateway.Gateway
+	log           lastLines // where Options.Logger is nil
 }
+
+// running is the state of a node for which neither Kill nor Stop was called since its start.
+const running = "running"
 
 // New starts n nodes and returns when the cluster answers.
 func New(t testing.TB, n int) *Cluster { return NewWith(t, n, Options{}) }
@@ -77,9 +83,6 @@ func NewWith(t testing.TB, n int, o Options) *Cluster {
 	}
 	if o.Machine == nil {
 		o.Machine = func(string, string) (cluster.StateMachine, error) { return NewRegister(), nil }
-	}
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
 	}
 	c := &Cluster{t: t, options: o, nodes: make(map[string]*Node), cut: make(map[[2]string]bool)}
 	addresses := freeport.Addresses(t, 2*n)
@@ -103,9 +106,12 @@ func (c *Cluster) newNode(name, address, client string) *Node {
 }
 
 // Join starts a node that waits until a change of configuration adds a member of its
-// name; Member says how.
+// name, one of Names that has no node yet; Member says how.
 func (c *Cluster) Join(name string) *Node {
 	c.t.Helper()
+	if !slices.Contains(Names, name) || c.nodes[name] != nil {
+		c.t.Fatalf("clustertest: %q joins: want one of %v that has no node yet", name, Names)
+	}
 	addresses := freeport.Addresses(c.t, 2)
 	n := c.newNode(name, addresses[0], addresses[1])
 	n.joins = true
@@ -170,7 +176,7 @@ func (c *Cluster) Nodes() []*Node {
 func (c *Cluster) Running() []*Node {
 	var up []*Node
 	for _, n := range c.Nodes() {
-		if n.Node != nil && !n.ended() {
+		if n.state == running && !n.ended() {
 			up = append(up, n)
 		}
 	}
@@ -200,7 +206,7 @@ func (c *Cluster) Node(name string) *Node {
 	c.t.Helper()
 	n, ok := c.nodes[name]
 	if !ok {
-		c.t.Fatalf("clustertest: no node %q", name)
+		c.t.Fatalf("clustertest: there is no node %q: want one of %v", name, slices.Sorted(maps.Keys(c.nodes)))
 	}
 	return n
 }
@@ -212,7 +218,7 @@ func (c *Cluster) Members() []cluster.Member { return c.members }
 func (n *Node) Start() {
 	c := n.cluster
 	c.t.Helper()
-	if n.Node != nil {
+	if n.state == running {
 		c.t.Fatalf("clustertest: %s runs already", n.Name)
 	}
 	machine, err := c.options.Machine(n.Name, cluster.StateDir(n.dir))
@@ -230,10 +236,11 @@ func (n *Node) Start() {
 	if c.options.Change != nil {
 		c.options.Change(&o)
 	}
-	if n.Node, err = cluster.Start(o); err != nil {
-		n.Node = nil
+	node, err := cluster.Start(o)
+	if err != nil {
 		c.t.Fatalf("clustertest: start %s: %v", n.Name, err)
 	}
+	n.Node, n.state = node, running
 	if c.options.Serve {
 		n.serve(machine, o.TLS)
 	}
@@ -248,7 +255,7 @@ func (n *Node) nodeOptions() cluster.Options {
 	o := cluster.Options{
 		Cluster: "test", Member: n.Name, Members: c.members, Address: n.address, Client: n.client, DataDir: n.dir,
 		Protocol: protocol, Link: c.linked, Observe: c.options.Observe,
-		Logger: c.options.Logger.Named(n.Name),
+		Logger: n.logger(),
 	}
 	if n.joins {
 		o.Members = nil
@@ -271,7 +278,7 @@ func (n *Node) Recover() {
 
 // Kill ends the node without goodbye; what was not on disk is lost.
 func (n *Node) Kill() {
-	if n.Node == nil {
+	if n.state != running {
 		return
 	}
 	n.Node.Kill()
@@ -281,13 +288,13 @@ func (n *Node) Kill() {
 		_ = n.gateway.Stop(cut)
 		n.gateway = nil
 	}
-	n.Node = nil
+	n.state = "killed"
 }
 
 // Stop ends the node in good order.
 func (n *Node) Stop() {
 	n.cluster.t.Helper()
-	if n.Node == nil {
+	if n.state != running {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -301,7 +308,7 @@ func (n *Node) Stop() {
 	if err := n.Node.Stop(ctx); err != nil {
 		n.cluster.t.Errorf("clustertest: stop %s: %v", n.Name, err)
 	}
-	n.Node = nil
+	n.state = "stopped"
 }
 
 // Restart kills the node and starts it again.
@@ -313,13 +320,17 @@ func (n *Node) Restart() {
 
 // Cut takes the link from one member to another down, in this direction.
 func (c *Cluster) Cut(from, to string) {
+	c.t.Helper()
+	link := [2]string{c.Node(from).Name, c.Node(to).Name}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut[[2]string{from, to}] = true
+	c.cut[link] = true
 }
 
 // Isolate takes all links of a member down, in both directions.
 func (c *Cluster) Isolate(name string) {
+	c.t.Helper()
+	c.Node(name) // there is one
 	for other := range c.nodes {
 		if other != name {
 			c.Cut(name, other)
@@ -344,8 +355,8 @@ func (c *Cluster) linked(from, to string) bool {
 // Patience is how long the waiting methods wait before they fail the test.
 const Patience = 60 * time.Second
 
-// Eventually waits until a condition holds. What is returned while it does not is
-// printed when it never does.
+// Eventually waits until a condition holds, and ends the test when it never does: what
+// says in words what was waited for, and holds returns why it does not hold yet.
 func (c *Cluster) Eventually(what string, holds func() error) {
 	c.t.Helper()
 	c.EventuallyWithin(Patience, what, holds)
@@ -363,7 +374,7 @@ func (c *Cluster) EventuallyWithin(patience time.Duration, what string, holds fu
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("clustertest: not %s after %s: %v", what, patience, err)
+			c.t.Fatalf("clustertest: %q does not hold after %s: %v", what, patience, err)
 		}
 		<-poll.C
 	}
@@ -426,9 +437,7 @@ func (c *Cluster) WaitAgreement() {
 // end ends all nodes, and shows them if the test failed.
 func (c *Cluster) end() {
 	if c.t.Failed() {
-		for _, n := range c.Running() {
-			c.t.Logf("%s: %+v", n.Name, n.Status())
-		}
+		c.t.Log(c.show())
 	}
 	var all sync.WaitGroup
 	for _, n := range c.Running() {

@@ -20,7 +20,7 @@ func (n *Node) serve(machine cluster.StateMachine, peers certs.Source) {
 		t.Fatalf("clustertest: Serve needs a key-value store at %s, not a %T", n.Name, machine)
 	}
 	o := gateway.Options{
-		Client: n.client, HTTP: "127.0.0.1:0", PeerTLS: peers, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.cluster.options.Logger.Named(n.Name),
+		Client: n.client, HTTP: "127.0.0.1:0", PeerTLS: peers, Node: n.Node, Store: store, Cluster: "test", Member: n.Name, Logger: n.logger(),
 	}
 	var err error
 	if n.gateway, err = gateway.Start(o); err != nil {
@@ -28,8 +28,14 @@ func (n *Node) serve(machine cluster.StateMachine, peers certs.Source) {
 	}
 }
 
-// HTTP is where the node serves health and metrics, as host:port.
-func (n *Node) HTTP() string { return n.gateway.HTTPAddr() }
+// HTTP is where the node, which must run, serves health and metrics, as host:port.
+func (n *Node) HTTP() string {
+	n.cluster.t.Helper()
+	if n.gateway == nil {
+		n.cluster.t.Fatalf("clustertest: %s serves no HTTP: it is down, or Options.Serve is not set", n.Name)
+	}
+	return n.gateway.HTTPAddr()
+}
 
 // Endpoint is where the node serves etcd clients, as host:port.
 func (n *Node) Endpoint() string { return n.client }
