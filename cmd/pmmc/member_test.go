@@ -159,6 +159,38 @@ func TestMemberCommands(t *testing.T) {
 	s.stop()
 }
 
+// TestMemberAddAgain shows that an add whose wait was over goes on when it is given again, and
+// that one of another member with the same name does not.
+func TestMemberAddAgain(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.write("delta", s.joining())
+	s.start("alpha")
+	add := []string{"member", "add", "delta", s.endpoints(), "--peer", s.address(3, 0), "--wait=300ms"}
+	for i, want := range []string{"has not caught up within 300ms", "there already: member delta, number 2\n"} {
+		if _, err, code := pmmc(t, add...); code != exitFailed || !strings.Contains(err, want) || !strings.Contains(err, "has not caught up") {
+			t.Errorf("time %d: code %d, want %d and %q:\n%s", i+1, code, exitFailed, want, err)
+		}
+	}
+	if _, err, code := pmmc(t, add[:6]...); code != exitDone || !strings.Contains(err, "there already") {
+		t.Errorf("without --wait: code %d:\n%s", code, err)
+	}
+	for _, other := range [][]string{{"--peer", s.address(2, 0)}, {"--roles", "replica"}, {"--learner"}} {
+		_, err, code := pmmc(t, append(add[:6:6], other...)...)
+		if want := "Error: there is a member \"delta\" already, with the id 2\nHint: "; code != exitFailed || !strings.HasPrefix(err, want) {
+			t.Errorf("with %s: code %d, want %d and %q:\n%s", other, code, exitFailed, want, err)
+		}
+	}
+	s.start("delta")
+	for i := range 2 { // the second is of one that is promoted
+		if out, err, code := pmmc(t, append(add[:6:6], "--wait")...); code != exitDone || out != "promoted: member delta, number 2\n" {
+			t.Errorf("once it runs, time %d: code %d:\n%s%s", i+1, code, out, err)
+		}
+	}
+	if _, err, code := pmmc(t, add[:6]...); code != exitFailed || !strings.Contains(err, "already, with the id 2") {
+		t.Errorf("of a member that is promoted: code %d:\n%s", code, err)
+	}
+}
+
 // TestMemberReplace puts a member in the place of one that is gone, in one command.
 func TestMemberReplace(t *testing.T) {
 	s := newSample(t, 3, "")
