@@ -74,7 +74,7 @@ func newNode() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
 	c.Flags().StringVar(&level, "log-level", "", "what is logged, instead of what the configuration says: "+strings.Join(levels, ", "))
-	c.Flags().StringVar(&tracePath, "trace", "", "append all that the roles do to this file, for `pmmc audit`; it grows fast")
+	c.Flags().StringVar(&tracePath, "trace", "", "append all that the roles do to this `FILE`, for pmmc audit; it grows fast")
 	if err := c.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag is three lines above
 	}
