@@ -25,7 +25,8 @@ import (
 )
 
 const nodeHelp = `Run a node until it is told to end: the first SIGINT or SIGTERM ends it cleanly,
-within shutdown_timeout of its configuration, the second at once. Both lose nothing.
+within shutdown_timeout of its configuration, another one at once, if it comes half a
+second later or more. Both lose nothing.
 
 When it takes part in the cluster, and so can answer clients, it prints one line
 that begins with "ready". All else that it has to say goes to the standard error.

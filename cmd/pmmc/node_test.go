@@ -2,20 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 )
 
-// TestNodeSignals shows that the first signal ends a node cleanly, and the second at
-// once. The process is stopped while the two are sent, so that they arrive together.
+// TestNodeSignals shows that a signal ends a node cleanly, also one that comes twice, as those
+// of GNU timeout do. The process is stopped while the two are sent, so that they arrive together.
 func TestNodeSignals(t *testing.T) {
 	s := newSample(t, 1, "")
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -31,13 +35,32 @@ func TestNodeSignals(t *testing.T) {
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
-	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "ended at once") {
-		t.Errorf("code %d after two signals, want %d: %s", code, exitFailed, p.err.String())
+	if code := p.code(); code != exitDone {
+		t.Errorf("code %d after two signals at a time, want %d: %s", code, exitDone, p.err.String())
 	}
 }
 
+// TestSecondSignal shows which signal ends a process at once: the first that comes when the
+// echo of the one before is over.
+func TestSecondSignal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal)
+		go func() {
+			signals <- syscall.SIGTERM
+			<-time.After(echo - 1)
+			signals <- syscall.SIGTERM
+			<-time.After(1)
+			signals <- syscall.SIGINT
+		}()
+		if got := afterEcho(signals); got != syscall.SIGINT {
+			t.Errorf("%s ended the process", got)
+		}
+	})
+}
+
 // TestNodeAlone shows that a node without a majority is not ready, answers nobody,
-// and ends cleanly all the same.
+// and ends cleanly all the same; while it waits for a request that is under way, a signal that
+// is repeated for long enough ends it at once.
 func TestNodeAlone(t *testing.T) {
 	s := newSample(t, 3, "")
 	p := start(t, nil, "node", "--config", s.file("alpha"))
@@ -51,6 +74,28 @@ func TestNodeAlone(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	if code := p.code(); code != exitDone {
 		t.Errorf("code %d after SIGTERM, want %d", code, exitDone)
+	}
+
+	p = start(t, nil, "node", "--config", s.file("alpha"))
+	p.waitFor("listening")
+	start(t, nil, "put", "a", "1", "--endpoints", s.address(0, 1), "--timeout", "1m")
+	eventually(t, "a put under way", func() error {
+		if n := s.status()[0]; n.View == nil || n.InFlight == 0 {
+			return fmt.Errorf("it is %+v", n)
+		}
+		return nil
+	})
+	eventually(t, "ended by signals", func() error {
+		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.exited:
+			return nil
+		default:
+			return errors.New("it runs")
+		}
+	})
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "terminated again: ended at once") {
+		t.Errorf("code %d after many signals, want %d: %s", code, exitFailed, p.err.String())
 	}
 }
 
