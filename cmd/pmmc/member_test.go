@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/pmmc-go/pmmc/config"
 )
 
 // joining is the configuration of delta, which is to be added.
@@ -126,7 +129,7 @@ func TestMemberCommands(t *testing.T) {
 		t.Error("delta is ready before it is a member")
 	}
 	out := s.do(append(strings.Fields(command)[1:], "--wait")...)
-	for _, want := range []string{"added: member delta, number 4, a learner", "join    = [" + fmt.Sprintf("%q", s.address(0, 0)), "promoted: member delta, number 4"} {
+	for _, want := range []string{"added: member delta, number 4, a learner", "join    = [" + fmt.Sprintf("%q", s.address(0, 0)), fmt.Sprintf("http = %q", s.address(3, 2)), "promoted: member delta, number 4"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -188,6 +191,43 @@ func TestMemberAddAgain(t *testing.T) {
 	}
 	if _, err, code := pmmc(t, add[:6]...); code != exitFailed || !strings.Contains(err, "already, with the id 2") {
 		t.Errorf("of a member that is promoted: code %d:\n%s", code, err)
+	}
+}
+
+// TestMemberAddRecipe shows that the node of docs/operations.md can be added to the sample
+// cluster: no port of it is a sample's.
+func TestMemberAddRecipe(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(docs), "\n### Add one\n")
+	_, recipe, _ = strings.Cut(recipe, "\n```hcl\n")
+	recipe, _, _ = strings.Cut(recipe, "```\n")
+	path := filepath.Join(t.TempDir(), "delta.hcl")
+	if err := os.WriteFile(path, []byte(recipe), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	delta, diags := config.Load(path)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	taken := []string{}
+	for _, c := range config.Samples() {
+		taken = append(taken, c.Listen.Peer, c.Listen.Client, c.Listen.HTTP)
+	}
+	for _, a := range []string{delta.Listen.Peer, delta.Listen.Client, delta.Listen.HTTP} {
+		if slices.Contains(taken, a) {
+			t.Errorf("%s is a sample's, and delta's", a)
+		}
+	}
+	if got := httpBeside(delta.Listen.Client); got != delta.Listen.HTTP {
+		t.Errorf("http is %s, and `pmmc member add` would print %s", delta.Listen.HTTP, got)
+	}
+	for _, client := range []string{"", "10.0.0.4:65535"} {
+		if got := httpBeside(client); got != unknownAddress {
+			t.Errorf("http beside %q is %s", client, got)
+		}
 	}
 }
 
