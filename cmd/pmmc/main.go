@@ -112,9 +112,9 @@ func watchBeginning(c *cobra.Command) *bool {
 	return began
 }
 
-// usageError is a command line that cannot be right.
+// usageError is a command line, or what a configuration says, that cannot be right.
 type usageError struct {
-	cmd *cobra.Command
+	cmd *cobra.Command // may be nil where err has a hint of its own
 	err error
 }
 
@@ -122,6 +122,10 @@ func (e *usageError) Error() string { return e.err.Error() }
 
 // Hint tells where to look.
 func (e *usageError) Hint() string {
+	var h interface{ Hint() string }
+	if errors.As(e.err, &h) {
+		return h.Hint()
+	}
 	return fmt.Sprintf("`%s --help` shows how it is used.", e.cmd.CommandPath())
 }
 

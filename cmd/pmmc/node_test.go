@@ -108,7 +108,7 @@ func TestNodeCannotStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, nil, "node", "--config", s.file("alpha"))
-		if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), s.address(0, which)) || !strings.Contains(p.err.String(), "\nHint: ") {
+		if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "Error: listen."+what+": listen tcp "+s.address(0, which)) || !strings.Contains(p.err.String(), "\nHint: ") {
 			t.Errorf("%s port taken: code %d, want %d, the address and a hint:\n%s", what, code, exitFailed, p.err.String())
 		}
 		if err := taken.Close(); err != nil {
@@ -120,7 +120,7 @@ func TestNodeCannotStart(t *testing.T) {
 	other := strings.NewReplacer(s.address(0, 0), "127.0.0.1:1", s.address(0, 1), "127.0.0.1:2", s.address(0, 2), "127.0.0.1:3")
 	s.write("again", other.Replace(s.config(0)))
 	p := start(t, nil, "node", "--config", s.file("again"))
-	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "\nHint: ") {
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "in use by another process\nHint: ") {
 		t.Errorf("data directory in use: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
 	}
 	s.stop()
@@ -129,6 +129,19 @@ func TestNodeCannotStart(t *testing.T) {
 	p = start(t, nil, "node", "--config", s.file("alpha"))
 	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), `of cluster "test"`) || !strings.Contains(p.err.String(), "\nHint: ") {
 		t.Errorf("another cluster's data: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
+	}
+}
+
+// TestNodeBadDataDir shows that a data_dir that is none is a configuration that is wrong: to
+// start again is of no use.
+func TestNodeBadDataDir(t *testing.T) {
+	s := newSample(t, 1, "")
+	for _, dir := range []string{s.file("alpha"), "/proc/nowhere/alpha"} {
+		s.write("bad", strings.Replace(s.config(0), fmt.Sprintf("data_dir = %q", filepath.Join(s.dir, "alpha")), fmt.Sprintf("data_dir = %q", dir), 1))
+		_, err, code := pmmc(t, "node", "--config", s.file("bad"))
+		if code != exitUsage || !strings.Contains(err, "Error: cluster: data directory "+dir+" cannot be made") || !strings.Contains(err, "\nHint: Correct data_dir") {
+			t.Errorf("data_dir %s: code %d, want %d and a hint:\n%s", dir, code, exitUsage, err)
+		}
 	}
 }
 
