@@ -27,7 +27,8 @@ func (s *sample) save(name string) string {
 func (s *sample) restore(file string, members ...string) {
 	s.t.Helper()
 	for _, m := range members {
-		if out, err, code := pmmc(s.t, "snapshot", "restore", file, "--config", s.file(m)); code != exitDone || !strings.Contains(out, "restored: member "+m) {
+		if out, err, code := pmmc(s.t, "snapshot", "restore", file, "--config", s.file(m)); code != exitDone || !strings.Contains(out, "restored: member "+m) ||
+			!strings.Contains(out, "restore the others from the same file, unless that is done: ") {
 			s.t.Fatalf("restore %s: code %d\n%s%s", m, code, out, err)
 		}
 	}
@@ -127,6 +128,9 @@ func TestBadSnapshots(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(other.dir, "alpha")); err == nil {
 		t.Error("there is a data directory")
+	}
+	if out, _, code := pmmc(t, "snapshot", "restore", file, "--config", other.file("alpha")); code != exitDone || strings.Contains(out, "the others") {
+		t.Errorf("restore of the only member: code %d\n%s", code, out)
 	}
 	dead := newSample(t, 1, "")
 	if _, err, code := pmmc(t, "snapshot", "save", filepath.Join(dead.dir, "x"), dead.endpoints(), "--timeout", "300ms"); code != exitFailed || !strings.Contains(err, "Hint: ") {
