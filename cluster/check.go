@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,8 @@ type Checked struct {
 }
 
 // CheckDataDir reads all files of a data directory that is not in use, and compares their
-// checksums. State looks at the folder of the state machine. What is no data directory is an
-// error.
+// checksums. State looks at the folder of the state machine. What is no data directory, and
+// one on which a node runs, is an error.
 func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
 	entries, err := entriesOf(dir)
 	if err != nil {
@@ -28,6 +29,14 @@ func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
 	}
 	if !slices.ContainsFunc(entries, isOurs) {
 		return nil, &IdentityError{dir, "nothing in it is a node's", "Name the data_dir of a node's configuration."}
+	}
+	var locked *journal.LockedError
+	switch err := journal.InUse(filepath.Join(dir, journalDir)); {
+	case errors.As(err, &locked):
+		return nil, &IdentityError{dir, "a node runs on it", "Stop that node, then check again (`fuser` or `lsof` on " + locked.Path +
+			" names its process). A node that runs checks its files itself, every check_every of its configuration: its metric pmmc_disk_damaged is 1 where something is damaged."}
+	case err != nil:
+		return nil, err
 	}
 	identity := Checked{Path: filepath.Join(dir, identityFile), Says: "whose it is"}
 	b, err := os.ReadFile(identity.Path)

@@ -13,18 +13,42 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
 // private is the mode of a data directory: in it is all that clients wrote, and promises
 // that nobody else may touch.
 const private fs.FileMode = 0o700
 
+// An UnusableError says that a data directory cannot be made, or is none: it is named
+// wrongly, or not this user's to make.
+type UnusableError struct {
+	Dir string
+	Err error // of the system
+}
+
+func (e *UnusableError) Error() string {
+	return fmt.Sprintf("cluster: data directory %s cannot be made: %v", e.Dir, e.Err)
+}
+
+// Hint tells the operator what to do about it.
+func (e *UnusableError) Hint() string {
+	return "Correct data_dir of the configuration: want a directory that is there and is this user's, or one that this user can make."
+}
+
+// Unwrap returns the cause.
+func (e *UnusableError) Unwrap() error { return e.Err }
+
 // Claim makes a data directory, or sees to it that one that is there is this user's own:
 // another user's is refused, and so is one in which another user's files are, or only such
-// as are no node's. Others' access to it is taken away. Whoever opens a file in it before
+// as are no node's, and one on which a node runs. Others' access to it is taken away. Whoever opens a file in it before
 // Start, as a state machine does in its StateDir, calls it first.
 func Claim(dir string, log hclog.Logger) error {
-	if err := os.MkdirAll(dir, private); err != nil {
+	switch err := os.MkdirAll(dir, private); {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return &UnusableError{dir, err}
+	case err != nil:
 		return fmt.Errorf("cluster: data directory: %w", err)
 	}
 	info, err := os.Stat(dir)
@@ -52,6 +76,9 @@ func Claim(dir string, log hclog.Logger) error {
 				return err
 			}
 		}
+	}
+	if err := journal.InUse(filepath.Join(dir, journalDir)); err != nil {
+		return fmt.Errorf("cluster: data directory %s: %w", dir, err)
 	}
 	if info.Mode().Perm()&^private == 0 {
 		return nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/pmmc-go/pmmc/cluster/journal"
 )
 
 func mode(t *testing.T, dir string) os.FileMode {
@@ -72,6 +74,38 @@ func TestClaimRefusesForeigners(t *testing.T) {
 		if err := os.Chown(path, os.Geteuid(), os.Getegid()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What cannot be a directory is told from a disk that fails: no later start can do better.
+func TestClaimOfWhatIsNoDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "alpha"), "/proc/nowhere/alpha"} {
+		unusable := (*UnusableError)(nil)
+		if err := Claim(dir, hclog.NewNullLogger()); !errors.As(err, &unusable) || unusable.Dir != dir {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
+// A directory on which a node runs is refused before any of its files is opened.
+func TestClaimRefusesWhatIsInUse(t *testing.T) {
+	dir := t.TempDir()
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, journalDir), Failed: func(error) {}, Logger: hclog.NewNullLogger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Claim(dir, hclog.NewNullLogger()); !errors.As(err, new(*journal.LockedError)) {
+		t.Errorf("claimed while a journal is open in it: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
 	}
 	if err := Claim(dir, hclog.NewNullLogger()); err != nil {
 		t.Error(err)

@@ -281,11 +281,23 @@ func TestASegmentOfAnotherHistoryIsRefused(t *testing.T) {
 
 func TestALockedDirectoryIsRefused(t *testing.T) {
 	dir := t.TempDir()
+	if err := InUse(dir); err != nil {
+		t.Fatal(err)
+	}
 	l, err := Open(must(t, dir, 0))
-	opened(t, l, err)
+	l = opened(t, l, err)
 	var locked *LockedError
 	if _, err := Open(must(t, dir, 0)); !errors.As(err, &locked) || locked.Hint() == "" {
 		t.Fatalf("opened twice: %v", err)
+	}
+	if err := InUse(dir); !errors.As(err, &locked) {
+		t.Errorf("open, and not in use: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := InUse(dir); err != nil {
+		t.Errorf("closed, and in use: %v", err)
 	}
 }
 

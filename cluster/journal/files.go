@@ -151,10 +151,13 @@ func readFile(path string) ([]byte, error) {
 	return b, err
 }
 
+// lockFile is locked while a journal is open.
+const lockFile = "lock"
+
 // lockDir keeps other processes, and other Logs of this one, out of dir until the
 // file is closed. It never waits.
 func lockDir(dir string) (io.Closer, error) {
-	path := filepath.Join(dir, "lock")
+	path := filepath.Join(dir, lockFile)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -167,4 +170,17 @@ func lockDir(dir string) (io.Closer, error) {
 		return nil, errors.Join(&LockedError{Path: path}, f.Close())
 	}
 	return f, nil
+}
+
+// InUse returns a *LockedError if a journal is open in dir. Where there is none it makes
+// nothing.
+func InUse(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, lockFile)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	return lock.Close()
 }

@@ -31,6 +31,11 @@ start. Nothing is counted before --warm is over.
   mix    both, --writes per cent of them puts
   txn    if a key has the version that was read, put it; in one transaction
 
+Without any of these it is put, and without --endpoints it loads the sample cluster of this
+machine. All but get write: what is there under the same keys is overwritten, and the keys
+stay there. They are the numbers below --keys in 16 hexadecimal digits, with k's in front if
+--key-size is more. Those of the usual flags go with: pmmc del 000000000000 --prefix
+
 Keys are uniform, sequential, or zipf (few of them most of the time).`
 
 // benchFlags are those of pmmc bench.

@@ -36,6 +36,24 @@ func TestBench(t *testing.T) {
 	s.stop()
 }
 
+// TestBenchHelp shows that who reads how to load a cluster is told which one that is, and how to
+// be rid of the keys.
+func TestBenchHelp(t *testing.T) {
+	out, _, _ := pmmc(t, "bench", "--help")
+	_, remove, _ := strings.Cut(out, "pmmc del ")
+	prefix, _, _ := strings.Cut(remove, " --prefix\n")
+	if !strings.Contains(out, "without --endpoints it loads the sample cluster") || prefix == "" {
+		t.Fatalf("not in the help:\n%s", out)
+	}
+	f := benchFlags{keys: 10_000, keySize: keyDigits}
+	draw := f.drawKeys(0)
+	for range 1000 {
+		if key := draw(); !strings.HasPrefix(key, prefix) {
+			t.Fatalf("%s is left by: pmmc del %s --prefix", key, prefix)
+		}
+	}
+}
+
 // TestBenchPlots draws latency against load.
 func TestBenchPlots(t *testing.T) {
 	s := newSample(t, 1, "")

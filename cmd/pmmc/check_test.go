@@ -23,7 +23,7 @@ func TestCheck(t *testing.T) {
 	}
 	s.waitCaughtUp()
 	gamma := filepath.Join(s.dir, "gamma")
-	if out, err, code := pmmc(t, "check", gamma); code != exitFailed || !strings.Contains(err, "in use") {
+	if out, err, code := pmmc(t, "check", gamma); code != exitFailed || out != "" || !strings.Contains(err, "a node runs on it") || !strings.Contains(err, "Hint: Stop that node") {
 		t.Errorf("of a node that runs: code %d\n%s%s", code, out, err)
 	}
 	for dir, want := range map[string]string{filepath.Join(s.dir, "nowhere"): "no such file", s.dir: "nothing in it is a node's"} {

@@ -165,6 +165,15 @@ func (f *clientFlags) explain(ctx context.Context, err error) error {
 	return err
 }
 
+// answered is the status that an error carries, without the words of those who passed it on.
+func answered(err error) *status.Status {
+	var s interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &s) {
+		return s.GRPCStatus()
+	}
+	return status.Convert(err)
+}
+
 // doubt is what is not known when no answer came.
 func (f *clientFlags) doubt() string {
 	if f.changes {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -29,8 +30,12 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// endOnSignal returns a context that the first SIGINT or SIGTERM ends. The second
-// ends the process at once.
+// echo is how long after the first signal another one may be the same wish: GNU timeout
+// signals its child, and then its child's process group, milliseconds later.
+const echo = 500 * time.Millisecond
+
+// endOnSignal returns a context that the first SIGINT or SIGTERM ends. The next one that is
+// no echo of it ends the process at once.
 func endOnSignal(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -38,11 +43,20 @@ func endOnSignal(parent context.Context) context.Context {
 	go func() {
 		first := <-signals
 		cancel(&signalError{first})
-		second := <-signals
-		fmt.Fprintf(os.Stderr, "Error: %s again: ended at once\n", second)
+		fmt.Fprintf(os.Stderr, "Error: %s again: ended at once\n", afterEcho(signals))
 		os.Exit(exitFailed)
 	}()
 	return ctx
+}
+
+// afterEcho waits for the first signal that comes when the echo is over.
+func afterEcho(signals <-chan os.Signal) os.Signal {
+	began := time.Now()
+	for {
+		if next := <-signals; time.Since(began) >= echo {
+			return next
+		}
+	}
 }
 
 // signalError is why a context ended that a signal ended.
@@ -98,9 +112,9 @@ func watchBeginning(c *cobra.Command) *bool {
 	return began
 }
 
-// usageError is a command line that cannot be right.
+// usageError is a command line, or what a configuration says, that cannot be right.
 type usageError struct {
-	cmd *cobra.Command
+	cmd *cobra.Command // may be nil where err has a hint of its own
 	err error
 }
 
@@ -108,6 +122,10 @@ func (e *usageError) Error() string { return e.err.Error() }
 
 // Hint tells where to look.
 func (e *usageError) Hint() string {
+	var h interface{ Hint() string }
+	if errors.As(e.err, &h) {
+		return h.Hint()
+	}
 	return fmt.Sprintf("`%s --help` shows how it is used.", e.cmd.CommandPath())
 }
 

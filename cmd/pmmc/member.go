@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/config"
@@ -97,15 +97,19 @@ func newMemberAdd() *cobra.Command {
 becomes a leader and an acceptor by itself once it has kept up with them for a while
 (auto_promote in the configuration), so a node that never starts weakens nobody.
 With --roles it has these at once. Its node is started with join in its configuration,
-before or after this.`,
+before or after this. What is interrupted goes on when the same command is given again.`,
 		Example: "  pmmc member add delta --peer 10.0.0.4:7001 --client 10.0.0.4:2379\n  pmmc member add delta --peer 10.0.0.4:7001 --roles acceptor",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			added, err := f.add(c, args[0], roles, learner)
-			if err != nil {
-				return err
+			var refused *refusedError
+			switch {
+			case errors.As(err, &refused) && refused.code == codes.AlreadyExists:
+				err = f.addAgain(c, args[0], roles, learner, err)
+			case err == nil:
+				err = f.printAdded(c, added)
 			}
-			if err := f.printAdded(c, added); err != nil || f.wait == 0 {
+			if err != nil || f.wait == 0 {
 				return err
 			}
 			return f.waitPromoted(c, args[0])
@@ -229,11 +233,19 @@ func advised(err error) error {
 			return &hinted{err, hint}
 		}
 	}
-	if s, ok := status.FromError(err); ok && strings.HasPrefix(s.Message(), "pmmc: ") {
-		return errors.New(strings.TrimPrefix(s.Message(), "pmmc: "))
+	if s := answered(err); strings.HasPrefix(s.Message(), "pmmc: ") {
+		return &refusedError{s.Code(), strings.TrimPrefix(s.Message(), "pmmc: ")}
 	}
 	return err
 }
+
+// refusedError is what a node refused, in words of our own.
+type refusedError struct {
+	code codes.Code
+	why  string
+}
+
+func (e *refusedError) Error() string { return e.why }
 
 // view is what a node that was asked about members answered.
 type view struct {

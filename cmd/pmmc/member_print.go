@@ -142,11 +142,27 @@ If its node does not wait already, start it with this configuration: pmmc node -
 cluster = %[4]q
 join    = [%[5]s]
 node %[1]q {}
+listen {
+  http = %[8]q
+}
 member %[1]q {
   peer   = %[6]q
   client = %[7]q
 }
 
-`, m.Name, m.ID, as, v.cluster, strings.Join(join, ", "), f.peer, cmp.Or(f.client, "HOST:PORT"))
+`, m.Name, m.ID, as, v.cluster, strings.Join(join, ", "), f.peer, cmp.Or(f.client, unknownAddress), httpBeside(f.client))
 	return err
+}
+
+// unknownAddress stands where the operator has to write an address.
+const unknownAddress = "HOST:PORT"
+
+// httpBeside is where a new node may listen for http: the port after that of clients, as in
+// the samples. What it is unless configured may be another node's of the same machine.
+func httpBeside(client string) string {
+	address, err := shifted(client, 1)
+	if err != nil {
+		return unknownAddress
+	}
+	return address
 }

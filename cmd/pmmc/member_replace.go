@@ -79,6 +79,22 @@ func (f *memberFlags) replace(c *cobra.Command, old, name string) error {
 	return err
 }
 
+// addAgain goes on with the learner of an earlier add that was the same; any other member of
+// that name is why this one was refused. With --wait it may have been promoted since then.
+func (f *memberFlags) addAgain(c *cobra.Command, name string, roles []string, learner bool, refused error) error {
+	v, err := f.newest(c)
+	if err != nil {
+		return err
+	}
+	m := v.member(name)
+	promoted := m.GetAcceptor() && f.wait > 0
+	if len(roles) > 0 || m.GetPeer() != f.peer || !promoted && (m.GetAcceptor() || m.GetPromote() == learner) {
+		return &hinted{refused, "`pmmc member list` shows it. It has another peer address, or other roles: remove it first, or choose another name."}
+	}
+	_, err = fmt.Fprintf(c.ErrOrStderr(), "there already: member %s, number %d\n", m.Name, m.Id)
+	return err
+}
+
 // waitPromoted waits until a member that was added is promoted by itself.
 func (f *memberFlags) waitPromoted(c *cobra.Command, name string) error {
 	return f.patiently(c, name, func() (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/pmmc-go/pmmc/config"
 )
 
 // joining is the configuration of delta, which is to be added.
@@ -126,7 +129,7 @@ func TestMemberCommands(t *testing.T) {
 		t.Error("delta is ready before it is a member")
 	}
 	out := s.do(append(strings.Fields(command)[1:], "--wait")...)
-	for _, want := range []string{"added: member delta, number 4, a learner", "join    = [" + fmt.Sprintf("%q", s.address(0, 0)), "promoted: member delta, number 4"} {
+	for _, want := range []string{"added: member delta, number 4, a learner", "join    = [" + fmt.Sprintf("%q", s.address(0, 0)), fmt.Sprintf("http = %q", s.address(3, 2)), "promoted: member delta, number 4"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -157,6 +160,75 @@ func TestMemberCommands(t *testing.T) {
 		t.Errorf("alpha came back, and %s is in office, no longer %s", after, before)
 	}
 	s.stop()
+}
+
+// TestMemberAddAgain shows that an add whose wait was over goes on when it is given again, and
+// that one of another member with the same name does not.
+func TestMemberAddAgain(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.write("delta", s.joining())
+	s.start("alpha")
+	add := []string{"member", "add", "delta", s.endpoints(), "--peer", s.address(3, 0), "--wait=300ms"}
+	for i, want := range []string{"has not caught up within 300ms", "there already: member delta, number 2\n"} {
+		if _, err, code := pmmc(t, add...); code != exitFailed || !strings.Contains(err, want) || !strings.Contains(err, "has not caught up") {
+			t.Errorf("time %d: code %d, want %d and %q:\n%s", i+1, code, exitFailed, want, err)
+		}
+	}
+	if _, err, code := pmmc(t, add[:6]...); code != exitDone || !strings.Contains(err, "there already") {
+		t.Errorf("without --wait: code %d:\n%s", code, err)
+	}
+	for _, other := range [][]string{{"--peer", s.address(2, 0)}, {"--roles", "replica"}, {"--learner"}} {
+		_, err, code := pmmc(t, append(add[:6:6], other...)...)
+		if want := "Error: there is a member \"delta\" already, with the id 2\nHint: "; code != exitFailed || !strings.HasPrefix(err, want) {
+			t.Errorf("with %s: code %d, want %d and %q:\n%s", other, code, exitFailed, want, err)
+		}
+	}
+	s.start("delta")
+	for i := range 2 { // the second is of one that is promoted
+		if out, err, code := pmmc(t, append(add[:6:6], "--wait")...); code != exitDone || out != "promoted: member delta, number 2\n" {
+			t.Errorf("once it runs, time %d: code %d:\n%s%s", i+1, code, out, err)
+		}
+	}
+	if _, err, code := pmmc(t, add[:6]...); code != exitFailed || !strings.Contains(err, "already, with the id 2") {
+		t.Errorf("of a member that is promoted: code %d:\n%s", code, err)
+	}
+}
+
+// TestMemberAddRecipe shows that the node of docs/operations.md can be added to the sample
+// cluster: no port of it is a sample's.
+func TestMemberAddRecipe(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(docs), "\n### Add one\n")
+	_, recipe, _ = strings.Cut(recipe, "\n```hcl\n")
+	recipe, _, _ = strings.Cut(recipe, "```\n")
+	path := filepath.Join(t.TempDir(), "delta.hcl")
+	if err := os.WriteFile(path, []byte(recipe), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	delta, diags := config.Load(path)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	taken := []string{}
+	for _, c := range config.Samples() {
+		taken = append(taken, c.Listen.Peer, c.Listen.Client, c.Listen.HTTP)
+	}
+	for _, a := range []string{delta.Listen.Peer, delta.Listen.Client, delta.Listen.HTTP} {
+		if slices.Contains(taken, a) {
+			t.Errorf("%s is a sample's, and delta's", a)
+		}
+	}
+	if got := httpBeside(delta.Listen.Client); got != delta.Listen.HTTP {
+		t.Errorf("http is %s, and `pmmc member add` would print %s", delta.Listen.HTTP, got)
+	}
+	for _, client := range []string{"", "10.0.0.4:65535"} {
+		if got := httpBeside(client); got != unknownAddress {
+			t.Errorf("http beside %q is %s", client, got)
+		}
+	}
 }
 
 // TestMemberReplace puts a member in the place of one that is gone, in one command.

@@ -25,7 +25,8 @@ import (
 )
 
 const nodeHelp = `Run a node until it is told to end: the first SIGINT or SIGTERM ends it cleanly,
-within shutdown_timeout of its configuration, the second at once. Both lose nothing.
+within shutdown_timeout of its configuration, another one at once, if it comes half a
+second later or more. Both lose nothing.
 
 When it takes part in the cluster, and so can answer clients, it prints one line
 that begins with "ready". All else that it has to say goes to the standard error.
@@ -74,7 +75,7 @@ func newNode() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "its configuration: a file, or a folder of files *.hcl")
 	c.Flags().StringVar(&level, "log-level", "", "what is logged, instead of what the configuration says: "+strings.Join(levels, ", "))
-	c.Flags().StringVar(&tracePath, "trace", "", "append all that the roles do to this file, for `pmmc audit`; it grows fast")
+	c.Flags().StringVar(&tracePath, "trace", "", "append all that the roles do to this `FILE`, for pmmc audit; it grows fast")
 	if err := c.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag is three lines above
 	}

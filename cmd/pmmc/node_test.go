@@ -2,20 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pmmc-go/pmmc/cluster/transport/testcert"
 )
 
-// TestNodeSignals shows that the first signal ends a node cleanly, and the second at
-// once. The process is stopped while the two are sent, so that they arrive together.
+// TestNodeSignals shows that a signal ends a node cleanly, also one that comes twice, as those
+// of GNU timeout do. The process is stopped while the two are sent, so that they arrive together.
 func TestNodeSignals(t *testing.T) {
 	s := newSample(t, 1, "")
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -31,13 +35,32 @@ func TestNodeSignals(t *testing.T) {
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
-	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "ended at once") {
-		t.Errorf("code %d after two signals, want %d: %s", code, exitFailed, p.err.String())
+	if code := p.code(); code != exitDone {
+		t.Errorf("code %d after two signals at a time, want %d: %s", code, exitDone, p.err.String())
 	}
 }
 
+// TestSecondSignal shows which signal ends a process at once: the first that comes when the
+// echo of the one before is over.
+func TestSecondSignal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal)
+		go func() {
+			signals <- syscall.SIGTERM
+			<-time.After(echo - 1)
+			signals <- syscall.SIGTERM
+			<-time.After(1)
+			signals <- syscall.SIGINT
+		}()
+		if got := afterEcho(signals); got != syscall.SIGINT {
+			t.Errorf("%s ended the process", got)
+		}
+	})
+}
+
 // TestNodeAlone shows that a node without a majority is not ready, answers nobody,
-// and ends cleanly all the same.
+// and ends cleanly all the same; while it waits for a request that is under way, a signal that
+// is repeated for long enough ends it at once.
 func TestNodeAlone(t *testing.T) {
 	s := newSample(t, 3, "")
 	p := start(t, nil, "node", "--config", s.file("alpha"))
@@ -52,6 +75,28 @@ func TestNodeAlone(t *testing.T) {
 	if code := p.code(); code != exitDone {
 		t.Errorf("code %d after SIGTERM, want %d", code, exitDone)
 	}
+
+	p = start(t, nil, "node", "--config", s.file("alpha"))
+	p.waitFor("listening")
+	start(t, nil, "put", "a", "1", "--endpoints", s.address(0, 1), "--timeout", "1m")
+	eventually(t, "a put under way", func() error {
+		if n := s.status()[0]; n.View == nil || n.InFlight == 0 {
+			return fmt.Errorf("it is %+v", n)
+		}
+		return nil
+	})
+	eventually(t, "ended by signals", func() error {
+		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.exited:
+			return nil
+		default:
+			return errors.New("it runs")
+		}
+	})
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "terminated again: ended at once") {
+		t.Errorf("code %d after many signals, want %d: %s", code, exitFailed, p.err.String())
+	}
 }
 
 // TestNodeCannotStart shows that a node that cannot run says why, and what to do.
@@ -63,7 +108,7 @@ func TestNodeCannotStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, nil, "node", "--config", s.file("alpha"))
-		if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), s.address(0, which)) || !strings.Contains(p.err.String(), "\nHint: ") {
+		if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "Error: listen."+what+": listen tcp "+s.address(0, which)) || !strings.Contains(p.err.String(), "\nHint: ") {
 			t.Errorf("%s port taken: code %d, want %d, the address and a hint:\n%s", what, code, exitFailed, p.err.String())
 		}
 		if err := taken.Close(); err != nil {
@@ -75,7 +120,7 @@ func TestNodeCannotStart(t *testing.T) {
 	other := strings.NewReplacer(s.address(0, 0), "127.0.0.1:1", s.address(0, 1), "127.0.0.1:2", s.address(0, 2), "127.0.0.1:3")
 	s.write("again", other.Replace(s.config(0)))
 	p := start(t, nil, "node", "--config", s.file("again"))
-	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "\nHint: ") {
+	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), "in use by another process\nHint: ") {
 		t.Errorf("data directory in use: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
 	}
 	s.stop()
@@ -84,6 +129,19 @@ func TestNodeCannotStart(t *testing.T) {
 	p = start(t, nil, "node", "--config", s.file("alpha"))
 	if code := p.code(); code != exitFailed || !strings.Contains(p.err.String(), `of cluster "test"`) || !strings.Contains(p.err.String(), "\nHint: ") {
 		t.Errorf("another cluster's data: code %d, want %d and a hint:\n%s", code, exitFailed, p.err.String())
+	}
+}
+
+// TestNodeBadDataDir shows that a data_dir that is none is a configuration that is wrong: to
+// start again is of no use.
+func TestNodeBadDataDir(t *testing.T) {
+	s := newSample(t, 1, "")
+	for _, dir := range []string{s.file("alpha"), "/proc/nowhere/alpha"} {
+		s.write("bad", strings.Replace(s.config(0), fmt.Sprintf("data_dir = %q", filepath.Join(s.dir, "alpha")), fmt.Sprintf("data_dir = %q", dir), 1))
+		_, err, code := pmmc(t, "node", "--config", s.file("bad"))
+		if code != exitUsage || !strings.Contains(err, "Error: cluster: data directory "+dir+" cannot be made") || !strings.Contains(err, "\nHint: Correct data_dir") {
+			t.Errorf("data_dir %s: code %d, want %d and a hint:\n%s", dir, code, exitUsage, err)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func TestRecoverNothing(t *testing.T) {
 		t.Errorf("without data: code %d: %s", code, err)
 	}
 	s.start("alpha", "beta")
-	if _, err, code := pmmc(t, "recover", "--yes", "--config", s.file("alpha")); code != exitFailed || !strings.Contains(err, "Another process has this data directory open") {
+	if _, err, code := pmmc(t, "recover", "--yes", "--config", s.file("alpha")); code != exitFailed || !strings.Contains(err, "in use by another process") {
 		t.Errorf("while the node runs: code %d: %s", code, err)
 	}
 	s.stop()

@@ -43,7 +43,7 @@ func startServer(c *config.Config, secure serverTLS, observe func(actors.Event),
 	if addresses := exposed(c); len(addresses) > 0 {
 		log.Warn("plaintext leaves this machine: whoever is on the way can read and change it", "addresses", addresses)
 	}
-	if err := checkFree(c.Listen.Client, c.Listen.HTTP); err != nil {
+	if err := checkFree(c.Listen); err != nil {
 		return nil, advise(err)
 	}
 	if err := cluster.Claim(c.Node.DataDir, log); err != nil {
@@ -96,15 +96,15 @@ func openStore(dir string, rebuild bool, log hclog.Logger) (*kv.Store, error) {
 }
 
 // checkFree tries addresses before anything is opened, so that a port that is taken
-// costs no start of the node. The gateway says so, too, when one is taken just then.
-func checkFree(addresses ...string) error {
-	for _, a := range addresses {
-		if a == "" {
+// costs no start of the node. Who listens there says so, too, when one is taken just then.
+func checkFree(on config.Listen) error {
+	for _, a := range []struct{ name, address string }{{"peer", on.Peer}, {"client", on.Client}, {"http", on.HTTP}} {
+		if a.address == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", a)
+		l, err := net.Listen("tcp", a.address)
 		if err != nil {
-			return err
+			return fmt.Errorf("listen.%s: %w", a.name, err)
 		}
 		if err := l.Close(); err != nil {
 			return err
@@ -115,12 +115,18 @@ func checkFree(addresses ...string) error {
 
 // advise adds what to do to errors of the system that do not say so themselves.
 func advise(err error) error {
+	var unusable *cluster.UnusableError
 	var h interface{ Hint() string }
 	switch {
+	case errors.As(err, &unusable):
+		return &usageError{err: err}
 	case errors.As(err, &h):
 		return err
 	case errors.Is(err, syscall.EADDRINUSE):
-		return &hinted{err, "Is another node, or this one, running on it already? If not, give the node another listen address."}
+		return &hinted{err, "Is another node, or this one, running on it already? If not, give the node another address, in the block listen of its " +
+			"configuration: without it, http is 127.0.0.1:2380, and peer and client are those of its member."}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return &hinted{err, "This machine has no such address: give the node one that it has, in the block listen of its configuration."}
 	case errors.Is(err, syscall.EAGAIN):
 		return &hinted{err, "Another process has this data directory open. Stop it, or give this node a directory of its own."}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

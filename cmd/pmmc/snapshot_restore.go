@@ -67,7 +67,7 @@ func restoreSnapshot(c *cobra.Command, file, path string) error {
 	fmt.Fprintf(w, "restored: member %s of the new cluster %q begins at revision %d, with %d keys, in %s\n",
 		cfg.Node.Name, cfg.Cluster, s.Revision, s.Keys, cfg.Node.DataDir)
 	if len(others) > 0 {
-		fmt.Fprintf(w, "before you start any node, restore the others from the same file: %s\n", strings.Join(others, ", "))
+		fmt.Fprintf(w, "before you start any node, restore the others from the same file, unless that is done: %s\n", strings.Join(others, ", "))
 	}
 	return nil
 }

@@ -27,7 +27,8 @@ func (s *sample) save(name string) string {
 func (s *sample) restore(file string, members ...string) {
 	s.t.Helper()
 	for _, m := range members {
-		if out, err, code := pmmc(s.t, "snapshot", "restore", file, "--config", s.file(m)); code != exitDone || !strings.Contains(out, "restored: member "+m) {
+		if out, err, code := pmmc(s.t, "snapshot", "restore", file, "--config", s.file(m)); code != exitDone || !strings.Contains(out, "restored: member "+m) ||
+			!strings.Contains(out, "restore the others from the same file, unless that is done: ") {
 			s.t.Fatalf("restore %s: code %d\n%s%s", m, code, out, err)
 		}
 	}
@@ -74,8 +75,8 @@ func TestBackupAndRestore(t *testing.T) {
 	again.restore(file, "gamma")
 	again.start("gamma")
 	again.waitCaughtUp()
-	if out, err, code := pmmc(t, "snapshot", "restore", file, "--config", again.file("gamma")); code != exitFailed || !strings.Contains(err, "it is not empty") || !strings.Contains(err, "Hint: ") {
-		t.Errorf("restore over data: code %d\n%s%s", code, out, err)
+	if out, err, code := pmmc(t, "snapshot", "restore", file, "--config", again.file("gamma")); code != exitFailed || !strings.Contains(err, "in use by another process") || !strings.Contains(err, "Hint: ") {
+		t.Errorf("restore under a node that runs: code %d\n%s%s", code, out, err)
 	}
 	if next := again.save("next.snap"); next != "" {
 		out, _, _ := pmmc(t, "snapshot", "status", next)
@@ -84,10 +85,13 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 	}
 	again.stop()
+	if out, err, code := pmmc(t, "snapshot", "restore", file, "--config", again.file("gamma")); code != exitFailed || !strings.Contains(err, "it is not empty") || !strings.Contains(err, "Hint: ") {
+		t.Errorf("restore over data: code %d\n%s%s", code, out, err)
+	}
 }
 
 // TestBadSnapshots shows that a file that is damaged, cut, or something else is refused,
-// before a directory is touched.
+// before a directory is touched; and of a good one, that an only member has no others.
 func TestBadSnapshots(t *testing.T) {
 	s := newSample(t, 1, "")
 	s.start("alpha")
@@ -124,6 +128,9 @@ func TestBadSnapshots(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(other.dir, "alpha")); err == nil {
 		t.Error("there is a data directory")
+	}
+	if out, _, code := pmmc(t, "snapshot", "restore", file, "--config", other.file("alpha")); code != exitDone || strings.Contains(out, "the others") {
+		t.Errorf("restore of the only member: code %d\n%s", code, out)
 	}
 	dead := newSample(t, 1, "")
 	if _, err, code := pmmc(t, "snapshot", "save", filepath.Join(dead.dir, "x"), dead.endpoints(), "--timeout", "300ms"); code != exitFailed || !strings.Contains(err, "Hint: ") {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/pmmc-go/pmmc/cluster/overview"
 	"github.com/pmmc-go/pmmc/messages/admin"
@@ -193,16 +193,20 @@ func askStatus(ctx context.Context, endpoint string, secure *tls.Config) (*admin
 	return answer, errors.Join(err, conn.Close())
 }
 
+// hungUp is what gRPC says of a connection that the other side closed: before it sent
+// anything, or after.
+var hungUp = regexp.MustCompile("error reading server preface|broken pipe|connection reset by peer")
+
 // briefly is the part of a gRPC error that tells something.
 func briefly(err error) string {
-	s, _ := status.FromError(err)
+	s := answered(err)
 	switch {
 	case s.Code() == codes.DeadlineExceeded:
 		return "no answer in time"
 	case s.Code() == codes.Unimplemented:
 		return "answers, but is no pmmc"
-	case strings.Contains(s.Message(), "error reading server preface"):
-		return "ends the connection: it may speak TLS"
+	case hungUp.MatchString(s.Message()):
+		return "closed the connection: it ended, or speaks TLS"
 	}
 	text := s.Message()
 	if i := strings.LastIndex(text, `desc = "`); i >= 0 {

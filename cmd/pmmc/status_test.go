@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,28 @@ func TestSize(t *testing.T) {
 		if got := size(bytes); got != want {
 			t.Errorf("%d: %s, want %s", bytes, got, want)
 		}
+	}
+}
+
+// Who closes the connection may have just ended: nothing says that it speaks TLS.
+func TestStatusOfWhoHangsUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close() // nobody minds
+		}
+	}()
+	nodes := askAll(t.Context(), []string{l.Addr().String()}, statusTimeout, nil)
+	if want := "closed the connection: it ended, or speaks TLS"; nodes[0].Error != want {
+		t.Errorf("it says %q, want %q", nodes[0].Error, want)
 	}
 }
 

@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestUsage shows that what cannot be right is refused, with 2, before anything is
@@ -66,6 +69,24 @@ func TestHelp(t *testing.T) {
 			t.Errorf("pmmc %s: code %d\n%s\n%s", line, code, out, err)
 		}
 	}
+}
+
+// TestFlagValues shows that no flag has a value with a strange name: pflag takes what is between
+// backquotes in a flag's text for that.
+func TestFlagValues(t *testing.T) {
+	oneWord := regexp.MustCompile(`^ +(-\w, )?--[\w-]+( \S+)?  `)
+	var look func(*cobra.Command)
+	look = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Flags().FlagUsages()) {
+			if !oneWord.MatchString(line) {
+				t.Errorf("%s: %s", c.CommandPath(), line)
+			}
+		}
+		for _, child := range c.Commands() {
+			look(child)
+		}
+	}
+	look(newRoot())
 }
 
 func TestVersion(t *testing.T) {
