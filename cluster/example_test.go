@@ -68,6 +68,7 @@ func Example() {
 	node, err := cluster.Start(cluster.Options{
 		Cluster: "bank", Member: "alpha", DataDir: filepath.Join(dir, "alpha"),
 		Members: []cluster.Member{{ID: 1, Name: "alpha", Address: "127.0.0.1:7071", Replica: true, Leader: true, Acceptor: true}},
+		Listen:  "127.0.0.1:0", // any port: nobody looks for a bank of one
 		Machine: &Bank{accounts: make(map[string]int)},
 	})
 	if err != nil {

@@ -97,11 +97,14 @@ func TestFloodOfBytes(t *testing.T) {
 // A client that never sends the body of its request gives its place back when it goes,
 // and loses it in time when it does not.
 func TestPlaceOfASilentStream(t *testing.T) {
-	f := start(t, func(o *Options) { o.Limits.InFlight, o.Limits.Timeout = 1, time.Second })
-	taken := func(n int) {
-		t.Helper()
-		eventually(t, "the place to be free or taken", func() bool { return f.gateway.requests.count() == n })
+	within := func(timeout time.Duration) (f *fixture, taken func(n int)) {
+		f = start(t, func(o *Options) { o.Limits.InFlight, o.Limits.Timeout = 1, timeout })
+		return f, func(n int) {
+			t.Helper()
+			eventually(t, "the place to be free or taken", func() bool { return f.gateway.requests.count() == n })
+		}
 	}
+	f, taken := within(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := f.ActiveConnection().NewStream(ctx, &putStream, pb.KV_Put_FullMethodName); err != nil {
 		t.Fatal(err)
@@ -114,10 +117,17 @@ func TestPlaceOfASilentStream(t *testing.T) {
 	taken(0)
 	f.put("a", "1")
 	taken(0)
-	if _, err := f.ActiveConnection().NewStream(t.Context(), &putStream, pb.KV_Put_FullMethodName); err != nil {
+
+	f, taken = within(time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	silent, err := f.ActiveConnection().NewStream(ctx, &putStream, pb.KV_Put_FullMethodName)
+	if err != nil {
 		t.Fatal(err)
 	}
-	taken(1)
+	if err := silent.RecvMsg(&pb.PutResponse{}); status.Code(err) != codes.Canceled { // by the gateway
+		t.Errorf("a stream that stays silent: %v, want its end", err)
+	}
 	taken(0)
 	f.put("a", "2")
 	taken(0)

@@ -165,7 +165,7 @@ func TestMemberWithMetadata(t *testing.T) {
 func TestSerializableReadsNeedAReplica(t *testing.T) {
 	f := start(t)
 	read := func() error {
-		one, cancel := context.WithTimeout(t.Context(), time.Second)
+		one, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		_, err := pb.NewKVClient(f.ActiveConnection()).Range(one, &pb.RangeRequest{Key: []byte("a"), Serializable: true})
 		return err

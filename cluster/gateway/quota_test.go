@@ -259,15 +259,15 @@ func TestQuotaReclaims(t *testing.T) {
 		t.Error("reclaimed again without a compaction")
 	default:
 	}
+	cancel()
+	<-ended
 	s.inUse = 899
-	for len(q.crowded) > 0 {
+	for len(q.crowded) > 0 { // and nobody else receives
 		<-q.crowded
 	}
 	if q.step(ctx); len(q.crowded) != 0 {
 		t.Error("reclaims where there is room")
 	}
-	cancel()
-	<-ended
 }
 
 // Clients raise and take back alarms, of members that there are; here of the other one,

@@ -227,7 +227,7 @@ func TestTrap11_DeadLettersAreCounted(t *testing.T) {
 
 // Trap 12: what was sent before Stop is heard.
 func TestTrap12_StopSendsWhatWaits(t *testing.T) {
-	alpha, beta := pair(t)
+	alpha, beta := pair(t, func(o *Options) { o.Limits.Drain = deadline })
 	const all = 20_000
 	for slot := range uint64(all) {
 		alpha.say(beta.Address(), catchUp("alpha", slot))

@@ -43,6 +43,7 @@ func TestBackupAndRestore(t *testing.T) {
 	for i := range 20 {
 		s.do("put", fmt.Sprintf("key%02d", i), fmt.Sprint(i))
 	}
+	s.waitCaughtUp() // a snapshot is what one node has, which may be behind
 	file := s.save("backup.snap")
 	s.do("put", "later", "1")
 
