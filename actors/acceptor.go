@@ -112,7 +112,7 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	accepted, next, whole := a.told(env, m)
 	if !whole {
-		return // as if the answer were lost: the scout asks again, and others too
+		return // as if the answer were lost (Divergence D5): the scout asks again, and others too
 	}
 	env.Send(Addr(m.From), &messages.P1B{
 		From:      string(env.Self()),

@@ -118,8 +118,10 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 	}
 }
 
-// onPropose is Fig. 7, "⟨propose, s, c⟩". A slot that has a proposal keeps it;
-// if its decision got lost, a new commander finds it again.
+// onPropose is Fig. 7, "⟨propose, s, c⟩". A slot that has a proposal keeps it.
+//
+// Divergence D14: the figure does nothing then. Here a commander that has ended is spawned
+// again, for its decision may be lost; and what is not near is dropped.
 func (l *Leader) onPropose(env Env, m *messages.Propose) { // Fig. 7 l. 2
 	low := max(l.first(), l.floor)
 	if m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
@@ -131,7 +133,7 @@ func (l *Leader) onPropose(env Env, m *messages.Propose) { // Fig. 7 l. 2
 		}
 		l.propose(m.Slot, m.Decree) // Fig. 7 l. 3
 	}
-	// Fig. 7 l. 3
+	// Fig. 7 l. 3: and again (Divergence D14)
 	if l.standing == inOffice {
 		l.command(env, m.Slot)
 	}
@@ -179,7 +181,7 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) { // Fig. 7 l. 4
 	low := max(l.first(), l.floor)
 	l.highest = max(l.highest, low-1)
 	l.dropBelow(low)
-	// S9: a slot that nobody proposed would block all later ones.
+	// S9: a slot that nobody proposed would block all later ones (Divergence D15).
 	for slot := low; slot <= l.highest; slot++ {
 		if _, ok := l.proposals[slot]; !ok {
 			l.propose(slot, noop)

@@ -214,7 +214,7 @@ func (r *Replica) besideLeader() Addr {
 // propose is Fig. 1's propose(). A decree takes all the commands that wait, up to
 // a limit, so that batches grow with the load and a lone client waits for nobody.
 func (r *Replica) propose(env Env) { // Fig. 1 l. 2
-	for r.mayPropose() && r.isWorthASlot() { // Fig. 1 l. 3
+	for r.mayPropose() && r.isWorthASlot() { // Fig. 1 l. 3: later than it allows (Divergence D13)
 		if !r.isDecided(r.slotIn) { // Fig. 1 l. 5
 			// Fig. 1 l. 6
 			p := r.takeBatch()
@@ -227,7 +227,7 @@ func (r *Replica) propose(env Env) { // Fig. 1 l. 2
 }
 
 // mayPropose tells whether slot_in is within WINDOW (S4), where its configuration is
-// known, and the pipeline has room.
+// known, and the pipeline has room (Divergence D13).
 func (r *Replica) mayPropose() bool {
 	return r.slotIn < r.slotOut+r.window() && len(r.proposals) < r.Pipeline && !r.isNew()
 }
@@ -267,12 +267,14 @@ func (r *Replica) batch(commands []*messages.Command) int {
 	return n
 }
 
-// send sends ⟨propose, s, c⟩. The figure sends it to every leader; here the one in
-// office gets it first, and all of them when it comes to nothing.
+// send sends ⟨propose, s, c⟩.
+//
+// Divergence D12: the figure sends it to every leader; here the one in office gets it
+// first, and all of them when it comes to nothing.
 func (r *Replica) send(env Env, slot uint64, p *proposal, toAll bool) {
 	m := &messages.Propose{From: string(env.Self()), Slot: slot, Decree: p.decree}
 	c, office, known := r.office(slot) // Fig. 1 l. 4: as the slot's configuration has it
-	// Fig. 1 l. 7
+	// Fig. 1 l. 7: to the one in office first (Divergence D12)
 	if known && !toAll {
 		env.Send(LeaderAddr(office.Name, c.Epoch), m)
 		return
@@ -294,7 +296,7 @@ func (r *Replica) onDecision(env Env, v *messages.PValue) { // Fig. 1 l. 13
 }
 
 // isNear tells whether a slot is to be executed soon. What lies far ahead is dropped: this
-// replica lags, and will be told again.
+// replica lags, and will be told again (Divergence D16).
 func (r *Replica) isNear(slot uint64) bool {
 	return slot >= r.slotOut && slot < r.slotOut+2*r.window() && !r.isNew()
 }
