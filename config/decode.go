@@ -24,6 +24,7 @@ type decoder struct {
 	blocks  map[string]bool // the types of those at the top, be they right or not
 	context *hcl.EvalContext
 	diags   hcl.Diagnostics
+	misread bool // a text is no HCL
 }
 
 func (d *decoder) error(at hcl.Range, summary, detail string, args ...any) {

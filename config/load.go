@@ -119,6 +119,7 @@ func decode(path string, sources []source) (*Config, hcl.Diagnostics) {
 		file, diags := hclsyntax.ParseConfig(s.text, s.name, hcl.InitialPos)
 		d.files[s.name] = file
 		d.diags = append(d.diags, diags...)
+		d.misread = d.misread || diags.HasErrors()
 		bodies = append(bodies, file.Body)
 		for _, b := range file.Body.(*hclsyntax.Body).Blocks {
 			d.blocks[b.Type] = true
@@ -183,9 +184,24 @@ func (d *decoder) finish() hcl.Diagnostics {
 			cmp.Compare(a.Detail, b.Detail),
 		)
 	})
+	if d.misread {
+		d.diags = first(d.diags)
+	}
 	for _, diag := range d.diags {
 		diag.Extra = d.files[diag.Subject.Filename]
 		diag.Detail += hints[diag.Summary]
 	}
 	return d.diags
+}
+
+// mistakes is how many errors of a text that cannot be read are shown: one quote that is
+// missing makes twenty.
+const mistakes = 3
+
+// first keeps the first mistakes, one of each line.
+func first(diags hcl.Diagnostics) hcl.Diagnostics {
+	diags = slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool {
+		return a.Subject.Filename == b.Subject.Filename && a.Subject.Start.Line == b.Subject.Start.Line
+	})
+	return diags[:min(mistakes, len(diags))]
 }
