@@ -71,13 +71,17 @@ func (n *Node) foreign(peer string, other transport.Cluster) {
 	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), foreigner{peer, other})
 }
 
-// onForeigner ends a node that has promised nothing yet when those at its peers'
-// addresses are of another cluster: it was not restored from what they were, or one of the
-// two configurations is wrong. Those who have promised something stay.
+// onForeigner ends a node that has promised nothing yet when so many of those at its peers'
+// addresses are of another cluster that no majority can welcome it: it was not restored from
+// what they were, or its configuration is wrong. Those who have promised something stay.
 func (s *steward) onForeigner(m foreigner) {
 	here := s.node.cluster()
 	restored := here.Name == m.other.Name && here.Origin != originText(0) && m.other.Origin == originText(0)
 	if s.id.Admitted || restored || here.Meets(m.other) {
+		return
+	}
+	s.foreign[m.peer] = true
+	if members := 1 + len(s.peers()); 2*(members-len(s.foreign)) > members {
 		return
 	}
 	fix := restoreAgain

@@ -165,7 +165,7 @@ func (n *Node) openNetwork() (err error) {
 	}
 	n.client.send = n.tree.Send
 	door := &steward{
-		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), unknown: make(map[string]bool), running: make(map[uint64]actors.Configuration),
+		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), unknown: make(map[string]bool), foreign: make(map[string]bool), running: make(map[uint64]actors.Configuration),
 	}
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},

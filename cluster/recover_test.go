@@ -177,6 +177,9 @@ func TestRestoreBegins(t *testing.T) {
 		if c.Epoch != 1 || c.First != 5 || s.SlotOut() != 5 {
 			t.Errorf("configuration %+v, slot_out %d", c, s.SlotOut())
 		}
+		if all := id.GetConfigurations(); len(all) != 1 || !proto.Equal(all[0], c.Proto()) {
+			t.Errorf("when the state is lost, it would begin with %v", all)
+		}
 		return c
 	}
 	alpha := optionsOf(t.TempDir(), "alpha")

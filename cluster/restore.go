@@ -54,6 +54,7 @@ func Restore(o Options, open func(dir string) (StateMachine, error), snapshot io
 		return fmt.Errorf("cluster: restore: %w", err)
 	}
 	id.Unfinished, id.Incarnation = false, s.incarnations()
+	id.Configurations = []*messages.Configuration{c.Proto()} // which would be lost with the state
 	return saveIdentity(o.DataDir, id)
 }
 

@@ -27,7 +27,8 @@ type steward struct {
 	dir      string
 	id       *messages.Identity
 	welcomed map[string]bool // members that know this node's disk …
-	unknown  map[string]bool // … and those that do not know its member any more
+	unknown  map[string]bool // … those that do not know its member any more
+	foreign  map[string]bool // … and those that are of another cluster
 	running  map[uint64]actors.Configuration
 	replica  bool   // runs
 	heir     uint32 // whose leader is to run first in a new epoch
@@ -113,12 +114,13 @@ func (s *steward) onWelcome(m *messages.Welcome) {
 		return
 	}
 	s.welcomed[from] = true
+	delete(s.foreign, from)
 	s.admit()
 }
 
 // admit lets the roles speak once a majority, this node among it, knows its disk.
 func (s *steward) admit() {
-	if s.id.Admitted {
+	if s.id.Admitted && len(s.id.Configurations) > 0 {
 		s.run()
 		return
 	}
@@ -129,11 +131,14 @@ func (s *steward) admit() {
 			knowing++
 		}
 	}
-	if s.id.Member == 0 || 2*knowing <= 1+len(peers) {
+	if !s.id.Admitted && (s.id.Member == 0 || 2*knowing <= 1+len(peers)) {
 		return
 	}
 	next := proto.Clone(s.id).(*messages.Identity)
 	next.Admitted = true
+	if len(next.Configurations) == 0 { // from now on that is so, whatever the options say at the next start
+		next.Configurations = protosOf(s.node.epochs())
+	}
 	if s.save(next) {
 		s.run()
 	}
@@ -190,6 +195,7 @@ func (s *steward) onConfigured(m *messages.Configured) {
 	}
 	s.heir = m.Heir
 	clear(s.unknown)
+	clear(s.foreign)
 	if len(known) == 0 || latest.Epoch > known[len(known)-1].Epoch {
 		s.node.options.Logger.Info("the configuration changed", "epoch", latest.Epoch, "first slot", latest.First, "members", len(latest.Members))
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pmmc-go/pmmc/actors"
 )
 
 // From where on something is worth a warning.
@@ -44,7 +46,11 @@ func (s Status) Warnings(earlier Status) []string {
 
 func (s Status) officeWarnings() (all []string) {
 	office := s.Runtime.Office
-	if away := s.At.Sub(cmp.Or(office.Since, s.Runtime.Began)); s.InOffice == "" && away >= warnAway && len(s.Silent) == 0 {
+	since := cmp.Or(office.Since, s.Runtime.Began)
+	if n := len(office.Changes); n > 0 && office.Changes[n-1].Why == actors.WhyEpoch {
+		since = office.Changes[n-1].At // it runs in a new epoch, and was in office until then
+	}
+	if away := s.At.Sub(since); s.InOffice == "" && away >= warnAway && len(s.Silent) == 0 {
 		all = append(all, fmt.Sprintf("%s knows of nobody in office, for %s", s.Member, Age(away)))
 	}
 	if elected := office.ElectedSince(s.At.Add(-recentOffice)); elected >= warnElected {

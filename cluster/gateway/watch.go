@@ -21,6 +21,10 @@ type watchServer struct {
 	g *Gateway
 }
 
+// maxEnded is of how many watches that a compaction ended a stream remembers the ids, for
+// clients that cancel them: others never do.
+const maxEnded = 1024
+
 // noWatch is the id of a response that is of no watch, or of all of a stream.
 const noWatch = -1
 
@@ -46,7 +50,7 @@ type watchStream struct {
 	stream   pb.Watch_WatchServer
 	watches  *kv.WatchStream
 	fragment map[int64]bool // the watches whose responses may come in parts
-	ended    map[int64]bool // those that a compaction ended, until they are cancelled
+	ended    map[int64]bool // those that a compaction ended, until they are cancelled; maxEnded at the most
 	asked    bool           // for progress, up to the revision
 	upTo     int64
 
@@ -74,7 +78,7 @@ func (w *watchStream) receive() {
 }
 
 func (w *watchStream) close() {
-	w.g.watches.Add(-int64(w.watches.Len() + len(w.ended)))
+	w.g.watches.Add(-int64(w.watches.Len()))
 	w.watches.Close()
 }
 
@@ -128,9 +132,7 @@ func (w *watchStream) create(r *pb.WatchCreateRequest) error {
 		w.g.watches.Add(-1)
 		return w.refuse(err)
 	}
-	if w.ended[id] { // which etcd would not give again
-		w.forget(id)
-	}
+	delete(w.ended, id) // which etcd would not give again
 	if r.Fragment {
 		w.fragment[id] = true
 	}
@@ -168,16 +170,19 @@ func (w *watchStream) refuse(why error) error {
 // cancel ends a watch. As in etcd, nothing is said of one that there is not, and it is said
 // once more of one that a compaction ended: etcd's client cancels it, and waits for the answer.
 func (w *watchStream) cancel(id int64) error {
-	if !w.watches.Cancel(id) && !w.ended[id] {
+	switch {
+	case w.watches.Cancel(id):
+		w.forget(id)
+	case w.ended[id]:
+		delete(w.ended, id)
+	default:
 		return nil
 	}
-	w.forget(id)
 	return w.stream.Send(&pb.WatchResponse{Header: w.g.header(w.g.options.Store.Revision()), WatchId: id, Canceled: true})
 }
 
 func (w *watchStream) forget(id int64) {
 	delete(w.fragment, id)
-	delete(w.ended, id)
 	w.g.watches.Add(-1)
 }
 
@@ -186,6 +191,14 @@ func (w *watchStream) tell() error {
 	deliveries, err := w.watches.Take()
 	if err != nil {
 		return err
+	}
+	for _, d := range deliveries {
+		if d.Compacted != 0 {
+			w.g.watches.Add(-1)
+		}
+		if d.Compacted != 0 && len(w.ended) < maxEnded {
+			w.ended[d.ID] = true
+		}
 	}
 	for _, d := range deliveries {
 		r := &pb.WatchResponse{Header: w.g.header(d.Revision), WatchId: d.ID, Events: d.Events}
@@ -200,7 +213,7 @@ func (w *watchStream) tell() error {
 			return err
 		}
 		if d.Compacted != 0 {
-			w.ended[d.ID] = true
+			delete(w.fragment, d.ID)
 		}
 	}
 	return w.progress()

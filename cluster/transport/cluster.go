@@ -45,7 +45,7 @@ func (c Cluster) Differs(other Cluster) string {
 	if !c.isThat(other) {
 		return fmt.Sprintf("this is cluster %s, not %s", c, other)
 	}
-	return fmt.Sprintf("epoch %d has other members here (%s) than there (%s)", c.Epoch, c.Members, other.Members)
+	return fmt.Sprintf("epoch %d has other members here (%q) than there (%.2000q)", c.Epoch, c.Members, other.Members)
 }
 
 // The headers by which a node says of which cluster it is.

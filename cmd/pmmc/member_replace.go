@@ -87,9 +87,10 @@ func (f *memberFlags) addAgain(c *cobra.Command, name string, roles []string, le
 		return err
 	}
 	m := v.member(name)
-	promoted := m.GetAcceptor() && f.wait > 0
-	if len(roles) > 0 || m.GetPeer() != f.peer || !promoted && (m.GetAcceptor() || m.GetPromote() == learner) {
-		return &hinted{refused, "`pmmc member list` shows it. It has another peer address, or other roles: remove it first, or choose another name."}
+	promoted := m.GetReplica() && m.GetLeader() && m.GetAcceptor() && f.wait > 0
+	same := m.GetPeer() == f.peer && (f.client == "" || m.GetClient() == f.client)
+	if len(roles) > 0 || !same || !promoted && (m.GetAcceptor() || m.GetPromote() == learner) {
+		return &hinted{refused, "`pmmc member list` shows it. It has another address, or other roles: remove it first, or choose another name."}
 	}
 	_, err = fmt.Fprintf(c.ErrOrStderr(), "there already: member %s, number %d\n", m.Name, m.Id)
 	return err

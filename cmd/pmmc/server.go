@@ -118,7 +118,7 @@ func advise(err error) error {
 	var unusable *cluster.UnusableError
 	var h interface{ Hint() string }
 	switch {
-	case errors.As(err, &unusable):
+	case errors.As(err, &unusable) && (errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENOENT)): // others may pass: a volume that is mounted late
 		return &usageError{err: err}
 	case errors.As(err, &h):
 		return err

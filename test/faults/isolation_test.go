@@ -10,7 +10,6 @@ import (
 	"github.com/pmmc-go/pmmc/cluster/clustertest"
 )
 
-// office is the ballot of the leader in office, as a node sees it.
 // longestFirst is as long as the longest of the first time-outs of leaders.
 const longestFirst = time.Second
 

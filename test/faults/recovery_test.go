@@ -168,7 +168,7 @@ func TestIdentity(t *testing.T) {
 	}
 	ends("a lost disk", "another data directory")
 	members[0].ID = 9
-	ends("other members", "says: epoch 1 has other members here (window 128, 1 alpha at ")
+	ends("other members", "says: epoch 1 has other members here (\"window 128, 1 alpha at ")
 	members[0].ID = 1
 
 	dir := t.TempDir()
@@ -186,6 +186,23 @@ func TestIdentity(t *testing.T) {
 	}
 	_, err = start("test", "gamma", dir)
 	refused("a directory without an identity", err, "no identity.json")
+}
+
+// TestSettingsOfANewClusterAreKept: who took part once goes by the members and the window
+// of then, also where only the options could say them again, and say otherwise.
+func TestSettingsOfANewClusterAreKept(t *testing.T) {
+	window := cluster.DefaultProtocol().Window
+	c := clustertest.NewWith(t, 3, clustertest.Options{Change: func(o *cluster.Options) { // its states are gone with their nodes
+		o.Protocol.Window = window
+	}})
+	window *= 2
+	c.Node("gamma").Restart()
+	c.Node("beta").Kill()
+	ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
+	defer cancel()
+	if _, err := c.Node("alpha").Propose(ctx, []byte("x")); err != nil {
+		t.Errorf("with the one whose options have another window now: %v", err)
+	}
 }
 
 // TestGrowsAfterALostMajority: what one of three has is the beginning of a new cluster,
