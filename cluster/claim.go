@@ -42,8 +42,8 @@ func (e *UnusableError) Unwrap() error { return e.Err }
 
 // Claim makes a data directory, or sees to it that one that is there is this user's own:
 // another user's is refused, and so is one in which another user's files are, or only such
-// as are no node's, and one on which a node runs. Others' access to it is taken away. Whoever opens a file in it before
-// Start, as a state machine does in its StateDir, calls it first.
+// as are no node's, and one on which a node runs. Others' access to it is taken away. Whoever
+// opens a file in it before Start, as a state machine does in its StateDir, calls it first.
 func Claim(dir string, log hclog.Logger) error {
 	switch err := os.MkdirAll(dir, private); {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

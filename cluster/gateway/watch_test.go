@@ -146,6 +146,9 @@ func TestWatchAnswers(t *testing.T) {
 	if r = s.next(); !r.Canceled || r.WatchId != 0 || r.CompactRevision != 3 || r.CancelReason != "" || r.Header.Revision != 4 {
 		t.Errorf("and then: %v", r)
 	}
+	if n := f.gateway.watches.Load(); n != 1 {
+		t.Errorf("%d watches are counted when a compaction has ended one of two", n)
+	}
 	s.cancel(0)
 	if r = s.next(); !r.Canceled || r.Created || r.WatchId != 0 || r.CompactRevision != 0 {
 		t.Errorf("and, as it is cancelled: %v", r)

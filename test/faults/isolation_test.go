@@ -39,10 +39,11 @@ func writesPass(t *testing.T, through *clustertest.Node, span time.Duration) {
 }
 
 // TestANodeBackFromIsolationPreemptsNobody cuts a follower off for many time-outs
-// and lets it come back (S10): it never runs.
+// and lets it come back (S10): it never runs, and the leader keeps its ballot.
 func TestANodeBackFromIsolationPreemptsNobody(t *testing.T) {
 	c := watched(t, 3, clustertest.Options{})
 	leader := c.Leader()
+	office := leader.Status().Replica.Office
 	var follower *clustertest.Node
 	for _, n := range c.Nodes() {
 		if n != leader {
@@ -62,6 +63,9 @@ func TestANodeBackFromIsolationPreemptsNobody(t *testing.T) {
 	writesPass(t, leader, longestFirst)
 	if ran := ballotsOf(c, follower.Status().ID, cut); len(ran) > 0 {
 		t.Errorf("%s ran when it came back from isolation: %v", follower.Name, ran)
+	}
+	if now := c.Leader().Status().Replica.Office; now != office {
+		t.Errorf("the ballot in office went from %s to %s", office, now)
 	}
 }
 

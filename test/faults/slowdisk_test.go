@@ -54,6 +54,9 @@ func TestSlowDisk(t *testing.T) {
 			if disk.waits.Load() == 0 {
 				t.Errorf("no fsync of %s was slow: that shows nothing", hit.Name)
 			}
+			if now, _ := officeOf(t, c); now != leader {
+				t.Errorf("%s was in office, and %s is now", leader.Name, now.Name)
+			}
 			reasons := leader.Status().Runtime.Office.Reasons
 			for _, why := range []actors.Reason{actors.WhyDisk, actors.WhyNoMajority, actors.WhyNoProgress} {
 				if n := reasons[why]; n > 0 {
