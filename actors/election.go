@@ -189,7 +189,7 @@ func (l *Leader) run(env Env, why Reason) {
 		Leader:    env.Self(),
 		Acceptors: l.Configuration.Acceptors(),
 		Ballot:    l.ballot,
-		Slot:      l.first(),
+		Slot:      l.rewind(),
 		Resend:    l.Resend,
 		Tries:     scoutTries,
 	}

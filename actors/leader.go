@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -19,6 +20,7 @@ type LeaderOptions struct {
 	Timeout       TimeoutOptions
 	Resend        time.Duration // of its scouts and commanders
 	DiskTimeout   time.Duration // without a write that the disk beside it completes, after which it gives up its office; 0 is never
+	CatchUp       time.Duration // between two looks of a replica at what is missing: its Tick; 0 stands for Tick
 
 	Lease time.Duration // for which it asks acceptors in office (S8); 0 for none …
 	Drift float64       // … and by how much, of 1, any clock may be too fast or too slow
@@ -44,13 +46,19 @@ type Leader struct {
 	why       Reason  // of its standing, and of whom it takes to be in office
 	acceptors []Addr  // of the configuration, as its commanders want them …
 	replicas  []Addr  // … and its replicas
-	proposals pvalues // by slot, only those that its replica has not executed (§4.1)
+	proposals pvalues // by slot, from dropped on (§4.1)
 
-	round    uint64 // the highest that may have been used, by this leader or before it (S2)
-	executed uint64 // slots below this are executed by the replica beside it
-	known    uint64 // slots below this are executed by some replica
-	highest  uint64 // slot that was ever proposed or adopted here
-	floor    uint64 // slots below this are forgotten: nothing may be proposed there (S5)
+	round    uint64   // the highest that may have been used, by this leader or before it (S2)
+	progress progress // of the replicas that answer for what is dropped
+	known    uint64   // slots below this are executed by some replica, which may be down
+	highest  uint64   // slot that was ever proposed or adopted here
+	floor    uint64   // slots below this are forgotten: nothing may be proposed there (S5)
+
+	// Proposals below dropped are dropped. Under one ballot it only grows: a second decree
+	// for a slot would break C1. A new ballot begins at the first slot that may be missing.
+	dropped uint64
+	lacking int      // ticks in office for which slots below dropped have been missing
+	adopted interval // slots that were adopted and have no commander yet
 
 	election election
 	office   office
@@ -63,6 +71,7 @@ func NewLeader(o LeaderOptions) *Leader {
 	// Fig. 7 l. 1: a round is taken in run, above those on disk
 	return &Leader{
 		LeaderOptions: o,
+		progress:      progressOf(o.Configuration, o.ID, livePatience*cmp.Or(o.CatchUp, o.Tick)),
 		acceptors:     o.Configuration.Acceptors(),
 		replicas:      o.Configuration.Replicas(),
 		proposals:     make(pvalues),
@@ -113,6 +122,7 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 		l.onReadRequest(env, m)
 	case *messages.Tick:
 		l.onTick(env)
+		l.lookForLost(env)
 	default:
 		env.Refuse(m)
 	}
@@ -123,7 +133,7 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 // Divergence D14: the figure does nothing then. Here a commander that has ended is spawned
 // again, for its decision may be lost; and what is not near is dropped.
 func (l *Leader) onPropose(env Env, m *messages.Propose) { // Fig. 7 l. 2
-	low := max(l.first(), l.floor)
+	low := max(l.dropped, l.floor)
 	if m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
 		return
 	}
@@ -178,7 +188,7 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) { // Fig. 7 l. 4
 	}
 	// What acceptors forgot, enough replicas have on disk.
 	l.floor = max(l.floor, m.Forgotten)
-	low := max(l.first(), l.floor)
+	low := max(l.dropped, l.floor)
 	l.highest = max(l.highest, low-1)
 	l.dropBelow(low)
 	// S9: a slot that nobody proposed would block all later ones (Divergence D15).
@@ -186,8 +196,9 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) { // Fig. 7 l. 4
 		if _, ok := l.proposals[slot]; !ok {
 			l.propose(slot, noop)
 		}
-		l.command(env, slot)
 	}
+	l.adopted = interval{low, l.highest + 1}
+	l.commandAdopted(env)
 	l.takeOffice(env) // Fig. 7 l. 5
 }
 
@@ -209,35 +220,29 @@ func (l *Leader) onPreempted(env Env, b Ballot) { // Fig. 7 l. 6
 	l.recognise(env, b, why)
 }
 
-// onLearned drops the proposals that the replica beside this leader executed.
+// onLearned drops the proposals that live replicas have executed.
 func (l *Leader) onLearned(env Env, m *messages.Learned) {
-	before := l.first()
 	l.known = max(l.known, m.Executed)
-	if me, _ := l.Configuration.Member(l.ID); Addr(m.From) == ReplicaAddr(me.Name) {
-		l.executed = max(l.executed, m.Executed)
-	}
-	if l.first() > before {
+	l.progress.hear(Addr(m.From), m.Executed, env.Now())
+	if l.first() > l.dropped {
+		l.dropped = l.first()
 		l.election.timeout.decided()
 		l.office.progressed()
-		l.dropBelow(l.first())
+		l.dropBelow(l.dropped)
+		l.commandAdopted(env)
 	}
 	if l.Eager && l.round == 0 && l.standing == passive && l.election.ballot == (Ballot{}) && l.first() > 0 {
 		l.run(env, WhyEpoch)
 	}
 }
 
-// first is the first slot of interest: those below are of another epoch, or executed
-// beside this leader, or, where it has no replica beside it, by some replica. It is 0
-// until that is known.
+// first is the first slot of interest: those below are of another epoch, or executed at a
+// live replica. It is 0 until that is known.
 func (l *Leader) first() uint64 {
-	executed := l.known
-	if me, _ := l.Configuration.Member(l.ID); me.Replica {
-		executed = l.executed
-	}
-	if executed == 0 {
+	if l.progress.first == 0 {
 		return 0
 	}
-	return max(executed, l.Configuration.First)
+	return max(l.progress.first, l.Configuration.First)
 }
 
 func (l *Leader) dropBelow(low uint64) {

@@ -76,6 +76,7 @@ const (
 	WhySilence  Reason = "silence"  // a majority had not heard of anybody in office
 	WhyHandover Reason = "handover" // the one in office asked it to
 	WhyEpoch    Reason = "epoch"    // a configuration begins
+	WhyLost     Reason = "lost"     // every replica that executed what it had dropped is down
 
 	WhyPreempted  Reason = "preempted"   // an acceptor promised a higher ballot
 	WhyNoMajority Reason = "no majority" // of acceptors answered
@@ -88,7 +89,7 @@ const (
 
 // Reasons lists them all.
 var Reasons = []Reason{
-	WhySilence, WhyHandover, WhyEpoch, WhyPreempted, WhyNoMajority, WhyDisk, WhyNoProgress, WhyElected, WhyGaveUp,
+	WhySilence, WhyHandover, WhyEpoch, WhyLost, WhyPreempted, WhyNoMajority, WhyDisk, WhyNoProgress, WhyElected, WhyGaveUp,
 }
 
 // Stand is where a leader stands, as far as it matters to others: canvassing is passive.

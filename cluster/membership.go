@@ -225,7 +225,7 @@ func (n *Node) buildLeader(c actors.Configuration, id uint32, eager bool) actors
 	p := n.options.Protocol
 	return actors.NewLeader(actors.LeaderOptions{
 		ID: id, Configuration: c, Eager: eager, Tick: p.Ping, Timeout: p.Timeout, Resend: p.Resend,
-		DiskTimeout: p.DiskTimeout, Lease: p.Lease, Drift: p.Drift,
+		DiskTimeout: p.DiskTimeout, CatchUp: p.CatchUp, Lease: p.Lease, Drift: p.Drift,
 	})
 }
 

@@ -109,6 +109,7 @@ var reasons = map[string]string{
 	"silence":     "a majority had heard nothing from anybody in office",
 	"handover":    "the one before handed over",
 	"epoch":       "a new configuration begins",
+	"lost":        "every replica that was ahead is down, and the others catch up",
 	"preempted":   "an acceptor promised a higher ballot",
 	"no majority": "no majority of acceptors answered",
 	"disk":        "its disk completed no write",

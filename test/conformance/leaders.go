@@ -20,6 +20,7 @@ type leader struct {
 	life     uint64
 	mayRun   uint64 // the highest round for which a majority was canvassed
 	adopted  actors.Ballot
+	inOffice bool                          // under adopted, as far as it knows
 	first    uint64                        // the first slot that its replica has not executed
 	highest  uint64                        // that it proposed or adopted
 	missing  map[actors.Addr]*sinceUnheard // who misses the one in office
@@ -64,7 +65,10 @@ func (r *Referee) leaderHears(l *leader, m proto.Message) {
 	case *messages.ReadRequest:
 		l.reads.came(readQuestion{actors.Addr(m.From), m.Number}, r.at)
 	case *messages.Confirmed:
+		l.inOffice = l.inOffice && actors.BallotOf(m.Ballot).Compare(l.adopted) <= 0
 		r.hearsConfirmed(l, m)
+	case *messages.Preempted:
+		l.inOffice = l.inOffice && actors.BallotOf(m.Ballot).Compare(l.adopted) <= 0
 	case *messages.Succeed:
 		l.succeeds = true
 	case *messages.Probed:
@@ -109,13 +113,15 @@ func (r *Referee) leaderWrites(l *leader, rec *messages.Record) {
 		}
 	}
 	begins := l.epoch.Epoch > 1 && k.Round == 1 // an epoch in which nobody was in office
-	if !l.epoch.isMajority(misses) && !begins && !l.succeeds {
+	again := l.inOffice && k.Round == l.adopted.Round+1
+	unasked := begins || l.succeeds || again
+	if !l.epoch.isMajority(misses) && !unasked {
 		r.breaks("S10", fmt.Sprintf("%s runs with round %d; %d acceptors miss the one in office, a majority is %d", l.self, k.Round, misses.size(), l.epoch.majority))
 	}
-	if l.member.Acceptor && !l.writes && !begins && !l.succeeds {
+	if l.member.Acceptor && !l.writes && !unasked {
 		r.breaks("S10", fmt.Sprintf("%s runs with round %d, and has not seen the disk beside it complete a write", l.self, k.Round))
 	}
-	l.succeeds, l.writes = false, false
+	l.succeeds, l.writes, l.inOffice = false, false, false
 	if k.Round <= l.said {
 		r.breaks("S2", fmt.Sprintf("%s runs with round %d, and %d was said before", l.self, k.Round, l.said), l.saidBy)
 	}
@@ -130,7 +136,13 @@ func (r *Referee) hearsAdopted(l *leader, m *messages.Adopted) {
 		return
 	}
 	l.adopted = b
-	l.taking = &taking{low: max(l.first, m.Forgotten, l.epoch.First), spawned: make(map[uint64]bool), past: r.happened(fmt.Sprintf("received adopted of %s", b))}
+	low := max(l.first, m.Forgotten, l.epoch.First)
+	for _, next := range r.epochs {
+		if next.Epoch == l.epoch.Epoch+1 {
+			low = min(low, next.First) // a replica may have executed slots of the next epoch
+		}
+	}
+	l.taking = &taking{low: low, spawned: make(map[uint64]bool), past: r.happened(fmt.Sprintf("received adopted of %s", b))}
 	for _, v := range m.Accepted {
 		l.taking.highest = max(l.taking.highest, v.Slot)
 	}
@@ -149,9 +161,13 @@ func (r *Referee) endTurn(l *leader) {
 	for slot := range t.spawned {
 		t.highest = max(t.highest, slot)
 	}
-	for slot := t.low; slot <= t.highest; slot++ {
+	low := t.low // or lower, where a live replica has executed less than one that is down
+	for slot := range t.spawned {
+		low = min(low, slot)
+	}
+	for slot := low; slot <= t.highest && slot < low+2*l.epoch.Window; slot++ { // later ones are decided later (D15)
 		if !t.spawned[slot] {
-			r.breaks("S9", fmt.Sprintf("%s took office and asked no commander for slot %d, of slots %d to %d", l.self, slot, t.low, t.highest), t.past)
+			r.breaks("S9", fmt.Sprintf("%s took office and asked no commander for slot %d, of slots %d to %d", l.self, slot, low, t.highest), t.past)
 			return
 		}
 	}
@@ -161,7 +177,7 @@ func (r *Referee) endTurn(l *leader) {
 func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Confirm:
-		l.writes = false
+		l.writes, l.inOffice = false, true
 		r.saysConfirm(l, m)
 	case *messages.ReadMark:
 		r.saysMark(l, to, m)
@@ -169,7 +185,9 @@ func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 		if b := actors.BallotOf(m.Ballot); m.Active && b != l.adopted {
 			r.breaks("figures", fmt.Sprintf("%s says that it is in office under %s; it adopted %s", l.self, b, l.adopted))
 		}
-	case *messages.Ping, *messages.Canvass, *messages.Probe, *messages.Office:
+	case *messages.Ping: // who is in office does not
+		l.inOffice = false
+	case *messages.Canvass, *messages.Probe, *messages.Office:
 	default:
 		r.breaks("figures", fmt.Sprintf("%s is a leader and does not say this", l.self))
 	}
