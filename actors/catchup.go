@@ -156,7 +156,7 @@ func (r *Replica) lookForGaps(env Env) {
 		r.started(env) // the acceptor is of an epoch that is over, and lives no more
 	case !r.lag.started:
 		r.catchUpAtStart(env) // the question or its answer was lost
-	case moved || (!behind && len(r.decisions)+len(r.named) == 0) || r.lag.fetch != nil:
+	case moved || !behind && !r.hasGap() || r.lag.fetch != nil && r.lives(r.lag.fetch.from):
 		r.lag.stuck = 0
 	default:
 		r.lag.stuck++
@@ -164,13 +164,20 @@ func (r *Replica) lookForGaps(env Env) {
 	}
 }
 
+// hasGap reports whether slot_out is to be decided, or was: a later slot is decided, or a
+// read waits for a slot that the leader knows of.
+func (r *Replica) hasGap() bool {
+	return len(r.decisions)+len(r.named) > 0 || len(r.reads.marks) > 0
+}
+
 func (r *Replica) closeGap(env Env, behind bool) {
-	switch {
-	case r.lag.stuck < stuckPatience:
-	case !behind:
-		// Nobody executed slot_out, but a later slot is decided: whoever proposed for
-		// slot_out is gone, or its decision was lost. A no-op brings either to light.
+	if r.lag.stuck >= stuckPatience && !slices.ContainsFunc(r.ahead(), r.lives) {
+		// No live replica executed slot_out. Its proposer may be down, or its decision was
+		// lost. A no-op makes the leader propose, or tell its decision again.
 		r.send(env, r.slotOut, &proposal{decree: noop}, true)
+	}
+	switch {
+	case r.lag.stuck < stuckPatience || !behind:
 	case r.lag.stuck > snapshotPatience:
 		r.beginFetch(env)
 	default:
@@ -180,6 +187,9 @@ func (r *Replica) closeGap(env Env, behind bool) {
 		}
 	}
 }
+
+// lives reports whether a replica was heard lately.
+func (r *Replica) lives(a Addr) bool { return r.ticks-r.lag.heard[a] <= livePatience }
 
 // ahead lists the replicas that have executed slot_out.
 func (r *Replica) ahead() []Addr {

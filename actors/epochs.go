@@ -113,22 +113,20 @@ func (r *Replica) changedEpochs() []*messages.Configuration {
 }
 
 // needed are the epochs whose roles must live: not one of which all slots are executed
-// and on disk at f+1 replicas, of its own and of its successor's.
+// and on disk at f+1 replicas of its successor, which answer for them from then on. Replicas
+// that leave do not count: one of them may be down for ever.
 func (r *Replica) needed() epochs {
 	if len(r.epochs) < 2 {
 		return r.epochs
 	}
-	end := r.epochs[1].First
-	for _, c := range r.epochs {
-		keepers := 0
-		for _, a := range c.Replicas() {
-			if r.durableAt(a) >= end {
-				keepers++
-			}
+	next, keepers := r.epochs[1], 0
+	for _, a := range next.Replicas() {
+		if r.durableAt(a) >= next.First {
+			keepers++
 		}
-		if keepers < c.keepers() {
-			return r.epochs
-		}
+	}
+	if keepers < next.keepers() {
+		return r.epochs
 	}
 	return r.epochs[1:]
 }
@@ -147,17 +145,11 @@ func (r *Replica) isUntimely(c *messages.Command) bool {
 }
 
 // fillWindow proposes no-ops while a reconfiguration waits and no client speaks: it is
-// to govern soon. One replica does, so that they do not contend.
+// to govern soon. One replica does, so that they do not contend; the next one takes over when
+// slot_out stands still (L1).
 func (r *Replica) fillWindow(env Env) {
 	first := r.epochs.latest().First
-	if r.slotIn >= first {
-		return
-	}
-	proposer := r.besideLeader()
-	if proposer == "" {
-		proposer = r.epochs.at(r.slotIn).Replicas()[0]
-	}
-	if proposer != env.Self() {
+	if r.slotIn >= first || !r.isOnDuty(env) {
 		return
 	}
 	for ; r.slotIn < first && r.mayPropose(); r.slotIn++ {
@@ -167,6 +159,43 @@ func (r *Replica) fillWindow(env Env) {
 			r.send(env, r.slotIn, p, false)
 		}
 	}
+}
+
+// duty is how long the window that waits to be filled has stood still.
+type duty struct {
+	slotOut uint64 // at the last tick
+	ticks   int    // it has stood still …
+	longest int    // … and the most that it did
+}
+
+// fillPatience is how many ticks the next replica waits for the one before it to fill the
+// window.
+const fillPatience = 10
+
+// noteDuty counts the ticks in which slot_out stands still while a reconfiguration waits.
+func (r *Replica) noteDuty() {
+	d := &r.duty
+	switch {
+	case r.slotOut >= r.epochs.latest().First:
+		*d = duty{}
+	case r.slotOut > d.slotOut:
+		d.ticks = 0
+	default:
+		d.ticks++
+	}
+	d.slotOut, d.longest = r.slotOut, max(d.longest, d.ticks)
+}
+
+// isOnDuty reports whether this replica is to fill the window: the replica beside the leader
+// in office at once, or the first one, and each further one after its patience.
+func (r *Replica) isOnDuty(env Env) bool {
+	order := r.epochs.at(r.slotIn).Replicas()
+	if first := r.besideLeader(); first != "" {
+		order = slices.DeleteFunc(order, func(a Addr) bool { return a == first })
+		order = slices.Insert(order, 0, first)
+	}
+	place := slices.Index(order, env.Self())
+	return place >= 0 && r.duty.longest >= place*fillPatience
 }
 
 // tellStewards tells the nodes of all members which epochs they have to run.

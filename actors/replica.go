@@ -56,6 +56,7 @@ type Replica struct {
 
 	epochs     epochs // that govern the open window, and the one before
 	unsaved    bool   // the state has not the epochs
+	duty       duty
 	toldEpochs toldEpochs
 
 	lag    lag
@@ -450,6 +451,7 @@ func (r *Replica) onTick(env Env) {
 	env.After(r.Tick, &messages.Tick{})
 	r.ticks++
 	r.tellOthers(env)
+	r.noteDuty()
 	r.tellStewards(env)
 	for slot := r.slotOut; slot < r.slotIn; slot++ {
 		if p, ok := r.proposals[slot]; ok {

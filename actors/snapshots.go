@@ -59,9 +59,8 @@ func (r *Replica) Stop() {
 // beginFetch asks a replica that is ahead for a snapshot.
 func (r *Replica) beginFetch(env Env) {
 	ahead := r.ahead()
-	lives := func(a Addr) bool { return r.ticks-r.lag.heard[a] <= livePatience }
-	if slices.ContainsFunc(ahead, lives) {
-		ahead = slices.DeleteFunc(ahead, func(a Addr) bool { return !lives(a) })
+	if slices.ContainsFunc(ahead, r.lives) {
+		ahead = slices.DeleteFunc(ahead, func(a Addr) bool { return !r.lives(a) })
 	}
 	if len(ahead) == 0 || r.lag.fetch != nil {
 		return
@@ -232,7 +231,8 @@ func (r *Replica) lookAtSnapshots(env Env) {
 		if f.elsewhere {
 			f.alone++
 		}
-		if f.alone > fetchPatience || f.slot == 0 && f.alone > beginPatience {
+		passed := r.lag.executed[f.from] <= r.slotOut // decisions came meanwhile
+		if f.alone > fetchPatience || f.slot == 0 && f.alone > beginPatience || passed {
 			r.dropFetch()
 		} else {
 			r.askForChunks(env)

@@ -93,8 +93,8 @@ func (n *Node) naming() Change {
 	return nil
 }
 
-// promotion is the change that promotes the learner that has kept up for long enough.
-// The node beside the leader in office makes it, or else the first replica.
+// promotion is the change that promotes the learner that has kept up for long enough. The
+// node on duty makes it; each further replica does once it has waited as long again (L1).
 func (n *Node) promotion(since map[uint32]time.Time) Change {
 	var waiting []actors.Member
 	for _, m := range n.Configuration().Members {
@@ -109,25 +109,29 @@ func (n *Node) promotion(since map[uint32]time.Time) Change {
 	s := n.Status()
 	for _, m := range waiting {
 		switch begin, kept := since[m.ID]; {
-		case !s.promotes() || !s.KeepsUp(m.Name):
+		case !s.KeepsUp(m.Name):
 			delete(since, m.ID)
 		case !kept:
 			since[m.ID] = time.Now()
-		case time.Since(begin) >= n.options.Protocol.AutoPromote:
+		case time.Since(begin) >= n.options.Protocol.AutoPromote*time.Duration(1+s.place()):
 			return editing(m.ID, promote)
 		}
 	}
 	return nil
 }
 
-// promotes tells whether it is this node that promotes learners.
-func (s Status) promotes() bool {
-	beside, ok := s.Configuration.Named(s.InOffice)
-	if !ok || !beside.Replica {
-		i := slices.IndexFunc(s.Configuration.Members, func(m actors.Member) bool { return m.Replica })
-		beside = s.Configuration.Members[i]
+// place is this node's place in the order of those that promote learners, from 0: the node of
+// the leader in office, if it has a replica, then all replicas in the members' order.
+func (s Status) place() int {
+	order := slices.DeleteFunc(slices.Clone(s.Configuration.Members), func(m actors.Member) bool { return !m.Replica })
+	place := slices.IndexFunc(order, func(m actors.Member) bool { return m.Name == s.Member })
+	switch office := slices.IndexFunc(order, func(m actors.Member) bool { return m.Name == s.InOffice }); {
+	case place == office:
+		return 0
+	case place < office:
+		return place + 1
 	}
-	return beside.Name == s.Member
+	return place
 }
 
 func promote(m *actors.Member) error {

@@ -17,6 +17,9 @@ const (
 	quotaPause = 500 * time.Millisecond
 	// scarceSteps is in how many looks, one after the other, disks have to be without room.
 	scarceSteps = 4
+	// awaySteps is in how many looks, one after the other, a member has to be down before its
+	// alarm is taken back for it.
+	awaySteps = 20
 	// roomAgain is the part of the quota, in percent, below which there is space again:
 	// it keeps an alarm from coming and going with every write.
 	roomAgain = 90
@@ -47,6 +50,7 @@ type quota struct {
 	store   space
 	pending func() int64                                              // bytes of the writes under way here
 	members func() (me uint64, all []uint64, inOffice bool)           // me is 0 before this node is one
+	away    func(member uint64) bool                                  // it cannot be reached from here
 	scarce  func() bool                                               // disks are nearly full, and a majority's would be
 	propose func(ctx context.Context, r *pb.AlarmRequest) (err error) // decided and executed
 	log     hclog.Logger
@@ -56,6 +60,7 @@ type quota struct {
 	refused   atomic.Bool   // a write, since the last step
 	noRoom    atomic.Bool   // disks were scarce at the last step
 	scarceFor int           // looks
+	awayFor   map[uint64]int
 	measured  atomic.Pointer[measured]
 }
 
@@ -74,12 +79,16 @@ func newQuota(g *Gateway) *quota {
 			_, ours := g.expires()
 			return uint64(self.ID), all, ours
 		},
+		away: func(member uint64) bool {
+			m, known := g.options.Node.Configuration().Member(uint32(member))
+			return known && m.Name != g.options.Member && !g.seen.Load().Transport.Peers[m.Name].Connected
+		},
 		scarce: func() bool { return g.seen.Load().Disk.Scarce },
 		propose: func(ctx context.Context, r *pb.AlarmRequest) error {
 			_, err := proposeOwn[*pb.AlarmResponse](ctx, g, &pb.InternalRaftRequest{Alarm: r})
 			return err
 		},
-		woken: make(chan struct{}, 1), crowded: make(chan struct{}, 1),
+		woken: make(chan struct{}, 1), crowded: make(chan struct{}, 1), awayFor: make(map[uint64]int),
 	}
 	q.measured.Store(&measured{})
 	return q
@@ -149,8 +158,7 @@ func (q *quota) step(ctx context.Context) {
 	mine := false
 	for _, a := range q.store.Alarms() {
 		mine = mine || a.MemberID == me && a.Alarm == pb.AlarmType_NOSPACE
-		// Nobody else would ever take back the alarm of a member that has gone.
-		if inOffice && !slices.Contains(members, a.MemberID) {
+		if inOffice && (!slices.Contains(members, a.MemberID) || q.isOrphan(a)) {
 			q.say(ctx, pb.AlarmRequest_DEACTIVATE, a, inUse)
 		}
 	}
@@ -163,6 +171,23 @@ func (q *quota) step(ctx context.Context) {
 	if inUse >= room {
 		wake(q.crowded)
 	}
+}
+
+// isOrphan reports whether the member that raised an alarm, and would take it back, is down:
+// then writes must not wait for it (L1). It raises the alarm again when it returns, if there
+// is a reason still. A member that is corrupt stays so while it is down.
+func (q *quota) isOrphan(a *pb.AlarmMember) bool {
+	if a.Alarm != pb.AlarmType_NOSPACE {
+		return false
+	}
+	if q.awayFor[a.MemberID]++; !q.away(a.MemberID) {
+		delete(q.awayFor, a.MemberID)
+	}
+	if q.awayFor[a.MemberID] < awaySteps {
+		return false
+	}
+	delete(q.awayFor, a.MemberID)
+	return true
 }
 
 // say has an alarm raised or taken back. What fails is tried again with the next step.

@@ -124,15 +124,46 @@ func newFakeQuota(s *fakeSpace) (q *quota, proposed *[]string) {
 	q = &quota{
 		limit: func() int64 { return 1000 }, store: s, pending: func() int64 { return 0 }, log: hclog.NewNullLogger(),
 		members: func() (uint64, []uint64, bool) { return 1, []uint64{1, 2}, false },
+		away:    func(uint64) bool { return false },
 		scarce:  func() bool { return false },
 		propose: func(_ context.Context, r *pb.AlarmRequest) error {
 			*proposed = append(*proposed, fmt.Sprint(r.Action, " ", r.MemberID))
 			return nil
 		},
-		woken: make(chan struct{}, 1), crowded: make(chan struct{}, 1),
+		woken: make(chan struct{}, 1), crowded: make(chan struct{}, 1), awayFor: make(map[uint64]int),
 	}
 	q.measured.Store(&measured{})
 	return q, proposed
+}
+
+// L1: member 2 raises the alarm and goes down. It alone would take the alarm back, so member 1
+// does, whose leader is in office, once member 2 has been down for a while without a break.
+func TestL1_TheAlarmOfAMemberThatIsDownEnds(t *testing.T) {
+	s := &fakeSpace{raised: []uint64{2}}
+	q, proposed := newFakeQuota(s)
+	inOffice, away := true, true
+	q.members = func() (uint64, []uint64, bool) { return 1, []uint64{1, 2}, inOffice }
+	q.away = func(member uint64) bool { return away && member == 2 }
+	steps := func(n int) {
+		for range n {
+			q.step(t.Context())
+		}
+	}
+	steps(awaySteps - 1)
+	away = false
+	steps(1)
+	away = true
+	steps(awaySteps - 1)
+	inOffice = false
+	steps(2)
+	inOffice = true
+	if len(*proposed) > 0 {
+		t.Errorf("proposed %q though member 2 was back meanwhile, or is for another node to judge", *proposed)
+	}
+	steps(1)
+	if want := []string{"DEACTIVATE 2"}; !slices.Equal(*proposed, want) {
+		t.Errorf("proposed %q, want %q", *proposed, want)
+	}
 }
 
 // The alarm is raised by who has no room, and taken back by the same when there is some

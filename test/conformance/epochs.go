@@ -149,23 +149,17 @@ func (r *Referee) reconfigures(slot uint64, c actors.Configuration) bool {
 	return true
 }
 
-// over tells whether nobody can speak of an epoch's slots any more: replicas of it and
-// of its successor said that they have all of them on disk.
+// over tells whether nobody can speak of an epoch's slots any more: f+1 replicas of its
+// successor said that they have all of them on disk.
 func (r *Referee) over(i int) bool {
 	if i+1 == len(r.epochs) {
 		return false
 	}
-	end := r.epochs[i+1].First
-	for _, e := range r.epochs[i : i+2] {
-		keep := 0
-		for _, a := range e.Replicas() {
-			if r.replicas[a].durable >= end {
-				keep++
-			}
-		}
-		if keep < e.keepers() {
-			return false
+	next, keep := r.epochs[i+1], 0
+	for _, a := range next.Replicas() {
+		if r.replicas[a].durable >= next.First {
+			keep++
 		}
 	}
-	return true
+	return keep >= next.keepers()
 }
