@@ -144,6 +144,9 @@ func (a *Acceptor) told(env Env, m *messages.P1A) (accepted []*messages.PValue, 
 // higher, and is then adopted too, because a p2a can overtake the p1a of its own
 // ballot. A1 and A2 hold as before.
 func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ballot, too (Divergence D2)
+	if !fits(m.GetPvalue().GetDecree()) {
+		return // as if it were lost: it is no decree that was proposed
+	}
 	a.passOn(env, m)
 	slot := m.GetPvalue().GetSlot()
 	b := BallotOf(m.GetPvalue().GetBallot())

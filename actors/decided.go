@@ -21,7 +21,7 @@ const saveEvery = 64
 // accepted for the slot under a higher ballot is the same decree (A5).
 func (a *Acceptor) onDecided(env Env, m *messages.Decided) {
 	for _, v := range m.Decided {
-		if v.Slot < a.forgotten {
+		if v.Slot < a.forgotten || !fits(v.Decree) {
 			continue
 		}
 		if !a.holds(v.Slot, BallotOf(v.Ballot)) {

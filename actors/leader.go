@@ -134,7 +134,7 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 // again, for its decision may be lost; and what is not near is dropped.
 func (l *Leader) onPropose(env Env, m *messages.Propose) { // Fig. 7 l. 2
 	low := max(l.dropped, l.floor)
-	if m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
+	if !fits(m.Decree) || m.Slot < low || m.Slot >= low+leadWindows*l.Configuration.Window {
 		return
 	}
 	if _, ok := l.proposals[m.Slot]; !ok { // Fig. 7 l. 2

@@ -22,7 +22,7 @@ type ReplicaOptions struct {
 
 	Pipeline      int           // slots proposed by this replica and not decided; WINDOW at the most
 	BatchCommands int           // in one decree, at the most
-	BatchBytes    int           // of operations in one decree; a single one may be longer
+	BatchBytes    int           // of commands in one decree; a single one may be longer
 	ChunkBytes    int           // of a snapshot in one message
 	Tick          time.Duration // between two looks at what is missing
 }
@@ -175,6 +175,7 @@ func (r *Replica) onRequest(env Env, m *messages.Request) { // Fig. 1 l. 12: unl
 		switch known, answer := r.sessions.look(c); {
 		case known != fresh:
 			r.respond(env, c, answer)
+		case IsTooLong(c): // a peer's: this node's own client refuses it
 		case !r.queued[idOf(c)] && !r.isUntimely(c):
 			unseen = append(unseen, c)
 		}
@@ -259,7 +260,7 @@ func (r *Replica) takeBatch() *proposal {
 func (r *Replica) batch(commands []*messages.Command) int {
 	n, size := 0, 0
 	for n < len(commands) && n < r.BatchCommands {
-		size += len(commands[n].Operation)
+		size += sizeOf(commands[n])
 		if n > 0 && size > r.BatchBytes {
 			break
 		}
@@ -450,8 +451,8 @@ func (r *Replica) onOffice(env Env, m *messages.Office) {
 func (r *Replica) onTick(env Env) {
 	env.After(r.Tick, &messages.Tick{})
 	r.ticks++
-	r.tellOthers(env)
 	r.noteDuty()
+	r.tellOthers(env)
 	r.tellStewards(env)
 	for slot := r.slotOut; slot < r.slotIn; slot++ {
 		if p, ok := r.proposals[slot]; ok {

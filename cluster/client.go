@@ -35,11 +35,18 @@ var (
 	// ErrNoReplica is returned by a member without a replica: others have to be asked.
 	// The operation was not proposed, and is never executed.
 	ErrNoReplica = errors.New("cluster: this member has no replica")
+	// ErrTooLong is returned for an operation of more than MaxOperationBytes, and for a
+	// configuration that is longer than that. The operation was not proposed, and is never
+	// executed.
+	ErrTooLong = errors.New("cluster: the operation is too long")
 	// ErrSessionEnded is returned when another process runs as this member and began
 	// after this one. The operation is not executed any more, but may have been before
 	// that process began.
 	ErrSessionEnded = errors.New("cluster: a later process of this member took its session over")
 )
+
+// MaxOperationBytes is the length of the longest operation that Propose takes.
+const MaxOperationBytes = actors.MaxOperationBytes
 
 // Result is what became of a proposed operation.
 type Result struct {
@@ -211,6 +218,9 @@ func (c *client) propose(ctx context.Context, command *messages.Command) (Result
 }
 
 func (c *client) begin(command *messages.Command) (*call, error) {
+	if actors.IsTooLong(command) {
+		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLong, len(command.Operation)+proto.Size(command.Configuration), MaxOperationBytes)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.unable(); err != nil {

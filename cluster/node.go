@@ -219,8 +219,9 @@ const hurry = 100 * time.Millisecond
 
 // Propose has an operation executed, once, by all replicas, and returns what came of
 // it here. When it returns an error, the operation may or may not be executed, also
-// later on, but never twice; except for ErrBusy, ErrNotMember, ErrNoReplica, and ErrRemoved
-// without ErrStopped: then it was not proposed, and is never executed.
+// later on, but never twice; except for ErrBusy, ErrNotMember, ErrNoReplica, ErrTooLong, and
+// ErrRemoved without ErrStopped: then it was not proposed, and is never executed. An operation
+// has at most MaxOperationBytes.
 func (n *Node) Propose(ctx context.Context, operation []byte) (Result, error) {
 	return n.client.propose(ctx, &messages.Command{Operation: operation})
 }

@@ -70,7 +70,7 @@ type Protocol struct {
 	Window        int // slots that a replica may propose beyond the last one it executed
 	Pipeline      int // of those, proposed and not decided; at most Window
 	BatchCommands int // commands in one decree, at the most
-	BatchBytes    int // of their operations; a single one may be longer
+	BatchBytes    int // of them, at most MaxOperationBytes; a single one may be longer
 
 	Ping    time.Duration // between two signs of life
 	Timeout actors.TimeoutOptions
@@ -90,7 +90,7 @@ type Protocol struct {
 	CatchUp     time.Duration // between two looks at what is missing
 	RetainSlots int           // kept for members that lag, though they could be forgotten; 0 is none …
 	RetainBytes int           // … as long as their decrees are not more than this
-	ChunkBytes  int           // of a message of many decrees or of a snapshot
+	ChunkBytes  int           // of a message of many decrees or of a snapshot, at most MaxOperationBytes
 
 	Flush        time.Duration // between two times that the state is made durable
 	SegmentBytes int           // of a segment of the journal, 1 KiB to 1 GiB; 0 is 16 MiB
@@ -162,6 +162,7 @@ func (o *Options) check() error {
 // check refuses the first field that cannot work, by the rules of package config.
 func (p *Protocol) check() error {
 	const positive, notNegative = "more than 0", "0 or more"
+	length := fmt.Sprintf("1 to %d, which is MaxOperationBytes", MaxOperationBytes)
 	t := p.Timeout
 	for _, f := range []struct {
 		name  string
@@ -172,7 +173,7 @@ func (p *Protocol) check() error {
 		{"Window", p.Window, p.Window > 0, positive},
 		{"Pipeline", p.Pipeline, p.Pipeline > 0 && p.Pipeline <= p.Window, fmt.Sprintf("1 to %d, which is Window", p.Window)},
 		{"BatchCommands", p.BatchCommands, p.BatchCommands > 0, positive},
-		{"BatchBytes", p.BatchBytes, p.BatchBytes > 0, positive},
+		{"BatchBytes", p.BatchBytes, p.BatchBytes > 0 && p.BatchBytes <= MaxOperationBytes, length},
 		{"Timeout.Min", t.Min, t.Min > 0, positive},
 		{"Timeout.Initial", t.Initial, t.Initial >= t.Min, fmt.Sprintf("%s, which is Timeout.Min, or more", t.Min)},
 		{"Timeout.Max", t.Max, t.Max >= t.Initial, fmt.Sprintf("%s, which is Timeout.Initial, or more", t.Initial)},
@@ -187,7 +188,7 @@ func (p *Protocol) check() error {
 		{"CatchUp", p.CatchUp, p.CatchUp > 0, positive},
 		{"RetainSlots", p.RetainSlots, p.RetainSlots >= 0, notNegative},
 		{"RetainBytes", p.RetainBytes, p.RetainBytes >= 0, notNegative},
-		{"ChunkBytes", p.ChunkBytes, p.ChunkBytes > 0, positive},
+		{"ChunkBytes", p.ChunkBytes, p.ChunkBytes > 0 && p.ChunkBytes <= MaxOperationBytes, length},
 		{"Flush", p.Flush, p.Flush > 0, positive},
 		{"SegmentBytes", p.SegmentBytes, p.SegmentBytes >= 0, notNegative},
 		{"InFlight", p.InFlight, p.InFlight > 0, positive},

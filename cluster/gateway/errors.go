@@ -39,6 +39,8 @@ func (g *Gateway) translate(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, cluster.ErrBusy):
 		return rpctypes.ErrGRPCRequestTooManyRequests
+	case errors.Is(err, cluster.ErrTooLong):
+		return rpctypes.ErrGRPCRequestTooLarge
 	case errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrSessionEnded), errors.Is(err, kv.ErrClosed):
 		return rpctypes.ErrGRPCStopped
 	case errors.Is(err, cluster.ErrNotMember), errors.Is(err, cluster.ErrRemoved), errors.Is(err, cluster.ErrNoReplica):
