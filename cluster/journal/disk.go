@@ -210,6 +210,8 @@ func (d *disk) usage() (bytes int64, segments int) {
 	return bytes, len(d.meta.segments())
 }
 
+func (d *disk) segments() int { return len(d.meta.segments()) }
+
 // corrupt names the segment of a batch and the byte at which it begins.
 func (d *disk) corrupt(index uint64, why string) error {
 	e := &CorruptError{Path: d.dir, Offset: -1, Index: index, Why: why}

@@ -19,8 +19,9 @@
 //     forgotten. An owner that is done for good appends a forgotten of the highest
 //     slot there is.
 //  6. The directory holds the segments from that of the first live pvalue on, the
-//     last one preallocated; memory a few words for each batch from there on that
-//     holds pvalues and for each live decided run, and what waits to be written.
+//     last one preallocated, and at most about twice what is live and four segments.
+//     Memory holds a few words for each batch from there on that has pvalues and for
+//     each live decided run, and what waits to be written.
 //  7. One process has a directory open, and another one is refused at once.
 //
 // # How it works
@@ -35,6 +36,11 @@
 // When all pvalues of whole segments at the front are forgotten, the small facts of
 // all owners are written once more, as a checkpoint behind everything else, and
 // then the segments are removed. A crash in between leaves both.
+//
+// On an idle cluster acceptors retain their last slots for ever, while probes go on. When
+// more of the log is dead than live, the live pvalues of the front are written once more,
+// behind everything else, and then the front is cut. A crash in between leaves both copies,
+// and replays both.
 //
 // # The files
 //

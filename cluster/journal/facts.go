@@ -16,13 +16,19 @@ type facts struct {
 	forgotten uint64
 	decided   []*messages.DecidedRun // those that end above forgotten
 	live      []held                 // batches that hold pvalues, in order; the first one holds a live one
+	bytes     int                    // of live
 }
 
 // held says that a batch holds pvalues, and for which slots.
 type held struct {
 	index           uint64
 	lowest, highest uint64
+	bytes           int // about what they take on disk
 }
+
+// overhead is at least what a batch takes on disk besides its records, and a pvalue besides
+// its decree.
+const overhead = 64
 
 // owners are the facts of each owner.
 type owners map[string]*facts
@@ -54,7 +60,7 @@ func (o owners) note(rec *messages.Record, index uint64) error {
 		// A pvalue is also a promise: an acceptor may accept under a ballot whose
 		// p1a it never saw, and the promise outlives the slot.
 		f.raise(k.Pvalue.GetBallot())
-		f.hold(index, k.Pvalue.GetSlot())
+		f.hold(index, k.Pvalue.GetSlot(), overhead+len(k.Pvalue.GetDecree()))
 	case *messages.Record_Forgotten:
 		f.forget(k.Forgotten)
 	case *messages.Record_Decided:
@@ -74,26 +80,32 @@ func (f *facts) raise(b *messages.Ballot) {
 	}
 }
 
-func (f *facts) hold(index, slot uint64) {
+func (f *facts) hold(index, slot uint64, bytes int) {
 	if slot < f.forgotten {
 		return
 	}
-	if n := len(f.live); n > 0 && f.live[n-1].index == index {
-		last := &f.live[n-1]
-		last.lowest, last.highest = min(last.lowest, slot), max(last.highest, slot)
-		return
+	if n := len(f.live); n == 0 || f.live[n-1].index != index {
+		f.live = append(f.live, held{index, slot, slot, overhead})
+		f.bytes += overhead
 	}
-	f.live = append(f.live, held{index, slot, slot})
+	last := &f.live[len(f.live)-1]
+	last.lowest, last.highest = min(last.lowest, slot), max(last.highest, slot)
+	last.bytes += bytes
+	f.bytes += bytes
 }
 
 func (f *facts) forget(below uint64) {
 	f.forgotten = max(f.forgotten, below)
-	dead := 0
-	for dead < len(f.live) && f.live[dead].highest < f.forgotten {
-		dead++
+	for len(f.live) > 0 && f.live[0].highest < f.forgotten {
+		f.drop()
 	}
-	f.live = f.live[dead:]
 	f.decided = slices.DeleteFunc(f.decided, func(r *messages.DecidedRun) bool { return r.Below <= f.forgotten })
+}
+
+// drop takes the first batch off the list of those that hold live pvalues.
+func (f *facts) drop() {
+	f.bytes -= f.live[0].bytes
+	f.live = f.live[1:]
 }
 
 // decide adds a run, or lengthens the last one if they touch.
@@ -127,6 +139,26 @@ func (o owners) firstLive(next uint64) uint64 {
 		}
 	}
 	return next
+}
+
+// oldest lists the first n batches that may hold live pvalues.
+func (o owners) oldest(n int) (all []uint64) {
+	for _, f := range o {
+		for _, h := range f.live[:min(n, len(f.live))] {
+			all = append(all, h.index)
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return all[:min(n, len(all))]
+}
+
+// bytes is about what the batches that hold live pvalues take on disk.
+func (o owners) bytes() (n int) {
+	for _, f := range o {
+		n += f.bytes
+	}
+	return n
 }
 
 // small lists what is known as records, without pvalues, in two parts: what comes

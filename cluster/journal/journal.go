@@ -23,9 +23,10 @@ type Journal interface {
 	Append(rec *messages.Record, done func())
 	// Replay waits until what was appended before is on disk, and calls f with what
 	// is still live of the owner's records: first forgotten and the highest ballot,
-	// then every pvalue of a slot that is not forgotten in order of Append (of a slot
-	// that was accepted under several ballots, all of them), then the decided
-	// runs, the highest round last. Appending goes on meanwhile.
+	// then every pvalue of a slot that is not forgotten (of a slot that was accepted
+	// under several ballots, all of them), then the decided runs, the highest round
+	// last. Pvalues come in order of Append, but those that were moved come again, or
+	// only, where they were moved to. Appending goes on meanwhile.
 	//
 	// It returns a *CorruptError for what cannot be read, ErrClosed after Close or
 	// Crash, and the first failure after one.
@@ -35,6 +36,9 @@ type Journal interface {
 	// it leaves out what is not on disk yet and, while the front is being cut, all, so ask
 	// again. It returns what Replay does.
 	Recall(owner string, first, last uint64, f func(*messages.PValue) bool) error
+	// Owners lists the owners of live pvalues, in alphabetical order, as far as what they
+	// appended is on disk.
+	Owners() []string
 	// Stats tells how the journal is doing.
 	Stats() Stats
 	// Close writes what is queued and ends the use.

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type Log struct {
 	chain   uint32 // the checksum of its head
 	encoder encoder
 	taken   []item    // what take returned last
+	segment int       // SegmentBytes
+	stuck   bool      // a batch at the front cannot be read, so it is not moved
 	written time.Time // when the first batch was written that is not settled; zero if all are
 
 	syncTimes, batchSizes *measure.Histogram
@@ -95,9 +98,9 @@ func (o *Options) open(open func() (store, error)) (*Log, error) {
 		store:  s,
 		failed: o.Failed,
 		logger: o.Logger,
-		owners: make(owners),
-		wake:   make(chan struct{}, 1),
-		ended:  make(chan struct{}),
+		owners: make(owners), segment: o.SegmentBytes,
+		wake:  make(chan struct{}, 1),
+		ended: make(chan struct{}),
 
 		syncTimes: measure.Times(), batchSizes: measure.Sizes(1, 14),
 	}
@@ -135,6 +138,19 @@ func (l *Log) load() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
+}
+
+// Owners lists the owners of live pvalues; see [Journal].
+func (l *Log) Owners() (names []string) {
+	l.known.RLock()
+	defer l.known.RUnlock()
+	for name, f := range l.owners {
+		if len(f.live) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Append queues rec; see [Journal].

@@ -12,9 +12,9 @@ import (
 type Memory struct {
 	sync func(context.Context) error
 
-	mu       sync.Mutex
-	segments []*memorySegment // the last one is being filled
-	open     bool
+	mu    sync.Mutex
+	parts []*memorySegment // the last one is being filled
+	open  bool
 }
 
 type memorySegment struct {
@@ -31,7 +31,7 @@ func NewMemory(sync func(context.Context) error) *Memory {
 	if sync == nil {
 		sync = func(context.Context) error { return nil }
 	}
-	return &Memory{sync: sync, segments: []*memorySegment{{first: 1}}}
+	return &Memory{sync: sync, parts: []*memorySegment{{first: 1}}}
 }
 
 // Open opens the journal that m holds. Options.Dir is not used. It returns a
@@ -62,8 +62,8 @@ func (m *memoryStore) salt() salt { return salt{} }
 func (m *memoryStore) bounds() (first, last uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tail := m.segments[len(m.segments)-1]
-	return m.segments[0].first, tail.end(), nil
+	tail := m.parts[len(m.parts)-1]
+	return m.parts[0].first, tail.end(), nil
 }
 
 func (s *memorySegment) end() uint64 { return s.first + uint64(len(s.batches)) - 1 }
@@ -81,10 +81,10 @@ func (m *memoryStore) write(index uint64, _ uint32, b []byte) error {
 	if err := m.ctx.Err(); err != nil {
 		return err
 	}
-	tail := m.segments[len(m.segments)-1]
+	tail := m.parts[len(m.parts)-1]
 	tail.batches = append(tail.batches, bytes.Clone(b))
 	if tail.bytes += len(b); tail.bytes >= m.segmentBytes {
-		m.segments = append(m.segments, &memorySegment{first: index + 1})
+		m.parts = append(m.parts, &memorySegment{first: index + 1})
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (m *memoryStore) settle() error { return nil }
 func (m *memoryStore) read(index uint64) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range m.segments {
+	for _, s := range m.parts {
 		if s.first <= index && index <= s.end() {
 			return s.batches[index-s.first], nil
 		}
@@ -105,7 +105,7 @@ func (m *memoryStore) read(index uint64) ([]byte, error) {
 func (m *memoryStore) cutPoint(live uint64) (through uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range m.segments[:len(m.segments)-1] {
+	for _, s := range m.parts[:len(m.parts)-1] {
 		if s.end() >= live {
 			break
 		}
@@ -117,8 +117,8 @@ func (m *memoryStore) cutPoint(live uint64) (through uint64) {
 func (m *memoryStore) cut(through uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.segments) > 1 && m.segments[0].end() <= through {
-		m.segments = m.segments[1:]
+	for len(m.parts) > 1 && m.parts[0].end() <= through {
+		m.parts = m.parts[1:]
 	}
 	return nil
 }
@@ -126,10 +126,16 @@ func (m *memoryStore) cut(through uint64) error {
 func (m *memoryStore) usage() (bytes int64, segments int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range m.segments {
+	for _, s := range m.parts {
 		bytes += int64(s.bytes)
 	}
-	return bytes, len(m.segments)
+	return bytes, len(m.parts)
+}
+
+func (m *memoryStore) segments() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.parts)
 }
 
 func (m *memoryStore) corrupt(index uint64, why string) error {

@@ -27,6 +27,8 @@ type store interface {
 	// cut removes the batches up to through, which cutPoint returned.
 	cut(through uint64) error
 	usage() (bytes int64, segments int)
+	// segments is how many there are, the one that is being filled among them.
+	segments() int
 	// corrupt is the error for a batch that doesn't make sense.
 	corrupt(index uint64, why string) error
 	// fullSince is when the disk was found to be full; zero while it is not.

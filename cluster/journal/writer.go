@@ -66,6 +66,9 @@ func (l *Log) work(items []item) error {
 		l.inFlight = items
 		l.mu.Unlock()
 	}
+	if err := l.move(); err != nil {
+		return err
+	}
 	if err := l.cut(); err != nil {
 		return err
 	}
