@@ -190,13 +190,25 @@ func (n *Node) endEpoch(c actors.Configuration) {
 		return
 	}
 	n.tree.End(actors.Addr(n.options.Member + "/" + actors.EpochPath(c.Epoch)))
-	n.journal.Append(endOf(n.options.Member, c), nil)
+	n.journal.Append(endOf(actors.AcceptorAddr(n.options.Member, c.Epoch).Path()), nil)
 }
 
-// endOf is the record with which a member's acceptor of an epoch ends.
-func endOf(member string, c actors.Configuration) *messages.Record {
-	return &messages.Record{
-		Owner: actors.AcceptorAddr(member, c.Epoch).Path(), Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64},
+// endOf is the record with which an acceptor ends.
+func endOf(owner string) *messages.Record {
+	return &messages.Record{Owner: owner, Kind: &messages.Record_Forgotten{Forgotten: math.MaxUint64}}
+}
+
+// endEarlier frees the journal of acceptors of epochs before those in force. The identity says
+// first that an epoch is over, the journal second: a crash in between leaves pvalues that
+// nobody forgets any more, and no segment behind them could ever be cut.
+func (n *Node) endEarlier() {
+	oldest := n.epochs()[0].Epoch
+	for _, owner := range n.journal.Owners() {
+		epoch, ok := actors.Addr(n.options.Member + "/" + owner).Epoch()
+		if ok && epoch < oldest {
+			n.options.Logger.Info("freeing what an earlier epoch left in the journal", "epoch", epoch)
+			n.journal.Append(endOf(owner), nil)
+		}
 	}
 }
 

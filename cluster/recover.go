@@ -173,7 +173,7 @@ func (r *remains) recover(id *messages.Identity, dir string) error {
 		return err
 	}
 	for _, c := range old {
-		r.journal.Append(endOf(me.Name, c), nil)
+		r.journal.Append(endOf(actors.AcceptorAddr(me.Name, c.Epoch).Path()), nil)
 	}
 	return nil
 }

@@ -238,6 +238,9 @@ func (s *steward) run() {
 	wanted := make(map[uint64]bool)
 	replica := false
 	all := s.node.epochs()
+	if len(s.running) == 0 {
+		s.node.endEarlier()
+	}
 	for i, c := range all {
 		wanted[c.Epoch] = true
 		me, _ := c.Named(s.id.Name)
