@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -75,6 +76,10 @@ type client struct {
 	limit       int         // calls in flight
 	send        func(actors.Addr, proto.Message)
 
+	// caughtUp reports whether a read became ready since this member has had a replica. The
+	// replica only moves forward while the process lives, so it stays true.
+	caughtUp atomic.Bool
+
 	mu       sync.Mutex
 	pid      *actor.PID // nil until the actor runs
 	system   *actor.ActorSystem
@@ -124,6 +129,9 @@ func (c *client) join(me actors.Member) {
 	defer c.mu.Unlock()
 	c.removed = me.ID == 0 && (c.removed || c.id != 0)
 	c.id, c.replica = me.ID, me.Replica
+	if !c.replica {
+		c.caughtUp.Store(false) // a replica that it is given later begins behind
+	}
 }
 
 // unable tells why nothing can be asked; the lock is held.
@@ -349,6 +357,9 @@ func (c *client) onResponse(m *messages.Response) {
 func (c *client) onReadReady(m *messages.ReadReady) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.replica && len(c.reads) > 0 && c.reads[0].number <= m.Number {
+		c.caughtUp.Store(true)
+	}
 	for len(c.reads) > 0 && c.reads[0].number <= m.Number {
 		close(c.reads[0].done)
 		c.reads = c.reads[1:]

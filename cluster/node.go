@@ -238,6 +238,12 @@ func (n *Node) Read(ctx context.Context, query []byte) ([]byte, error) {
 // Barrier returns once this node's state is as fresh as Read wants it.
 func (n *Node) Barrier(ctx context.Context) error { return n.client.barrier(ctx) }
 
+// CaughtUp reports whether a Barrier of this node has returned since it started. A node that
+// starts goes on from the state that it had made durable last, which is older than what it had
+// answered before. Query of Options.Machine promises no more than that state until CaughtUp is
+// true, and never goes back behind the Barrier afterwards.
+func (n *Node) CaughtUp() bool { return n.client.caughtUp.Load() }
+
 // Leaving is closed once it is decided that the node's member is to be removed. What was
 // asked for is still answered, if soon; new questions are better put to others.
 func (n *Node) Leaving() <-chan struct{} { return n.leaving }

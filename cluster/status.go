@@ -19,6 +19,8 @@ type Status struct {
 	Silent []string // of those, the ones that were too busy to show themselves
 	Ready  bool     // the roles of this member run, and its replica, if it has one, knows who is in office
 
+	CaughtUp bool // Node.CaughtUp
+
 	Configuration actors.Configuration // the latest that the node knows of
 
 	Replica  actors.ReplicaView
@@ -64,7 +66,7 @@ func (n *Node) Status() Status {
 	c, me := n.Configuration(), n.me()
 	s := Status{
 		At: time.Now(), Member: n.options.Member, ID: me.ID, Configuration: c,
-		Actors: n.tree.Alive(), Restarts: n.tree.Restarts(), Runtime: n.tree.Stats(),
+		CaughtUp: n.CaughtUp(), Actors: n.tree.Alive(), Restarts: n.tree.Restarts(), Runtime: n.tree.Stats(),
 		Client: n.client.stats(), State: n.counts.show(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}

@@ -28,6 +28,9 @@ const (
 // long is judged by what was done in between.
 func (s Status) Warnings(earlier Status) []string {
 	all := slices.Concat(s.officeWarnings(), s.peerWarnings(), s.diskWarnings(earlier))
+	if since := s.At.Sub(s.Runtime.Began); !s.CaughtUp && slices.Contains(s.Roles, "replica") && since >= warnAway {
+		all = append(all, fmt.Sprintf("%s started %s ago and has not caught up: it serves no reads, writes or watches yet", s.Member, Age(since)))
+	}
 	if lag := s.Lag(); lag >= warnLag {
 		text := fmt.Sprintf("%s lags %s slots", s.Member, grouped(lag))
 		if s.Replica.Restoring {

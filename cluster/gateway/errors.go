@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
@@ -18,12 +19,17 @@ var errTimeout = errors.New("gateway: the cluster took too long")
 // patiently does what needs the cluster, within the node's own time limit. What only
 // needs this node, such as a hash of all keys, takes the time that the client gives it.
 func (g *Gateway) patiently(ctx context.Context, do func(context.Context) error) error {
+	return g.within(ctx, g.limits.Load().Timeout, do)
+}
+
+// within does what needs the cluster, and ends it with errTimeout as the cause after a time.
+func (g *Gateway) within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
 	if p := placeOf(ctx); p != nil && p.of == g.requests { // the request ends with it
-		p.limit(g.limits.Load().Timeout)
+		p.limit(limit)
 		defer p.unlimit()
 		return do(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, g.limits.Load().Timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeout)
 	defer cancel()
 	return do(ctx)
 }

@@ -4,6 +4,8 @@
 //  1. A write is answered when it is decided and executed here, a linearizable read
 //     when this node's state is at least as fresh as all that was answered, by any
 //     node, before the read came (S8). Neither waits longer than Limits.Timeout.
+//     A serializable read, a watch and a snapshot are answered from a state that is as
+//     fresh as anything that was answered, by any node, before this node started.
 //  2. A request is admitted, or refused with ResourceExhausted at once, before its
 //     body is read. Limits bound the requests under way, the bytes of the writes
 //     among them, and the connections.
@@ -154,6 +156,7 @@ func Start(o Options) (*Gateway, error) {
 		g.serveHTTP()
 	}
 	g.running.Go(g.keepLooking)
+	g.running.Go(g.keepCatchingUp)
 	g.running.Go(g.sweep)
 	g.running.Go(func() { g.renewer.run(g.life) })
 	g.running.Go(func() { newExpirer(g).run(g.life) })

@@ -45,6 +45,7 @@ type lonely struct {
 	refuses  error             // changes of configuration
 	fails    error             // of all calls
 	panics   bool
+	started  bool // … and has not caught up yet
 
 	looks int                                           // calls of Status so far
 	show  atomic.Pointer[func() []byte]                 // to other members
@@ -93,6 +94,12 @@ func (n *lonely) Propose(ctx context.Context, operation []byte) (cluster.Result,
 
 func (n *lonely) Barrier(ctx context.Context) error { return n.begin(ctx, &n.barriers) }
 
+func (n *lonely) CaughtUp() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.started
+}
+
 func (n *lonely) Leaving() <-chan struct{} { return n.leaving }
 
 func (n *lonely) Ending() <-chan struct{} { return n.ending }
@@ -103,7 +110,7 @@ func (n *lonely) Status() cluster.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.looks++
-	s := cluster.Status{Member: "alpha", ID: 1, Restarts: map[string]int{"epoch-*/acceptor": 3}}
+	s := cluster.Status{Member: "alpha", ID: 1, CaughtUp: !n.started, Restarts: map[string]int{"epoch-*/acceptor": 3}}
 	s.Replica.SlotIn, s.Replica.SlotOut, s.Replica.Ahead = n.slot+1, n.slot+1, n.slot+8
 	s.Journal.DiskBytes = 4096
 	s.Configuration = n.copied()

@@ -32,6 +32,9 @@ func propose[R proto.Message](ctx context.Context, g *Gateway, op *pb.InternalRa
 }
 
 func proposeEncoded[R proto.Message](ctx context.Context, g *Gateway, encoded []byte, takesSpace bool) (response R, err error) {
+	if err := g.catchUp(ctx, g.limits.Load().Timeout); err != nil {
+		return response, err // an alarm may have been raised that this node has not executed
+	}
 	if g.options.Store.Corrupt() {
 		return response, rpctypes.ErrGRPCCorrupt
 	}
@@ -87,7 +90,13 @@ func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
 		if g.options.Store.Corrupt() {
 			return rpctypes.ErrGRPCCorrupt // who is right?
 		}
-		return g.patiently(ctx, g.options.Node.Barrier)
+		if err := g.patiently(ctx, g.options.Node.Barrier); err != nil {
+			return err
+		}
+		if g.options.Store.Corrupt() {
+			return rpctypes.ErrGRPCCorrupt // this node had yet to execute the alarm
+		}
+		return nil
 	}
 	switch me, ok := g.options.Node.Configuration().Named(g.options.Member); {
 	case !ok:
@@ -95,7 +104,7 @@ func (g *Gateway) freshen(ctx context.Context, serializable bool) error {
 	case !me.Replica:
 		return cluster.ErrNoReplica // it has no keys, old or new
 	}
-	return nil
+	return g.catchUp(ctx, catchUpPatience)
 }
 
 // Range reads keys, as fresh as the request wants it.

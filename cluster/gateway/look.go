@@ -20,7 +20,7 @@ func (g *Gateway) keepLooking() {
 	for g.life.Err() == nil { // a look may take longer than the pause, and both be ready
 		g.look()
 		serving := healthpb.HealthCheckResponse_NOT_SERVING
-		if g.hasLeader() {
+		if g.hasLeader() && g.seen.Load().CaughtUp {
 			serving = healthpb.HealthCheckResponse_SERVING
 		}
 		if serving != said {

@@ -21,6 +21,7 @@ import (
 type Node interface {
 	Propose(ctx context.Context, operation []byte) (cluster.Result, error)
 	Barrier(ctx context.Context) error
+	CaughtUp() bool
 	Status() cluster.Status
 	Configuration() actors.Configuration
 	LatestConfiguration(ctx context.Context) (actors.Configuration, error)

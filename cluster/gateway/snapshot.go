@@ -13,8 +13,12 @@ import (
 // snapshotPart is how much of a snapshot goes into one message, in bytes.
 const snapshotPart = 64 << 10
 
-// Snapshot streams the state as it is now, as kv.WriteFile writes it.
+// Snapshot streams the state as it is now, as kv.WriteFile writes it. A backup of a node that
+// has not caught up would lack what that node had acknowledged.
 func (s *maintenanceServer) Snapshot(_ *pb.SnapshotRequest, stream pb.Maintenance_SnapshotServer) error {
+	if err := s.g.freshen(stream.Context(), true); err != nil {
+		return err
+	}
 	store := s.g.options.Store
 	from, err := store.Snapshot()
 	if err != nil {

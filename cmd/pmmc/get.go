@@ -37,8 +37,8 @@ func newGet() *cobra.Command {
 its value. The exit code is 1 when there is no such key; a range may be empty.
 
 What is read is at least as new as whatever was answered to anybody before. With
---serializable the node that is asked answers from what it has, which may be old
-and needs no majority.`,
+--serializable the node that is asked answers from what it has, which may be old,
+and needs no majority. A node that has just started answers once it has caught up.`,
 		Example: "  pmmc get colour\n  pmmc get --prefix users/ --limit 10",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
