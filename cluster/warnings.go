@@ -38,6 +38,10 @@ func (s Status) Warnings(earlier Status) []string {
 		}
 		all = append(all, text)
 	}
+	for _, d := range s.Replica.Diverged {
+		all = append(all, fmt.Sprintf("%s and %s executed different decrees: the first is of a slot from %d to %d; %s agrees with %s",
+			s.Member, d.With.Member(), d.First, d.Below-1, s.Member, cmp.Or(enumerated(membersOf(s.Replica.Agrees)), "no other member")))
+	}
 	for _, role := range s.Silent {
 		all = append(all, fmt.Sprintf("%s: its %s is too busy to show itself", s.Member, role))
 	}
@@ -132,6 +136,13 @@ func grouped(n uint64) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
+}
+
+func membersOf(replicas []actors.Addr) (names []string) {
+	for _, a := range replicas {
+		names = append(names, a.Member())
+	}
+	return names
 }
 
 // enumerated writes names as in a sentence.

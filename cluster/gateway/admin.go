@@ -111,6 +111,10 @@ const warnQuota = 80
 func (g *Gateway) spaceWarnings(n cluster.Status) (all []string) {
 	for _, a := range g.options.Store.Alarms() {
 		m, _ := n.Configuration.Member(uint32(a.MemberID))
+		if a.Alarm == pb.AlarmType_CORRUPT {
+			all = append(all, fmt.Sprintf("%s: alarm CORRUPT: it is one of the members of which at least one is wrong", m.Name))
+			continue
+		}
 		all = append(all, fmt.Sprintf("%s: %s", m.Name, a.Alarm))
 	}
 	if used := g.options.Store.SizeInUse() * 100 / g.limits.Load().Quota; len(all) == 0 && used >= warnQuota {

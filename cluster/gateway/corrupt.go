@@ -12,14 +12,14 @@ import (
 const (
 	// divergencePause is between two looks at whether replicas executed the same.
 	divergencePause = 500 * time.Millisecond
-	// divergenceLooks is how many looks there are before somebody is said to be wrong: by
-	// then this replica has heard with whom the others agree.
+	// divergenceLooks is the number of looks before the alarm is raised: by then this
+	// replica has compared itself with the others, too.
 	divergenceLooks = 4
 )
 
 // watchDivergence raises the alarm CORRUPT where the replica beside this gateway found that
-// another one executed other decrees. Nobody takes it back but an operator, or the end of
-// the member's membership: what was answered since may be wrong.
+// another one executed other decrees. Nobody takes it back but an operator: what was answered
+// since may be wrong, and only the data can tell which history is right.
 func (g *Gateway) watchDivergence() {
 	again := time.NewTicker(divergencePause)
 	defer again.Stop()
@@ -35,27 +35,31 @@ func (g *Gateway) watchDivergence() {
 			if looks[d]++; looks[d] != divergenceLooks {
 				continue
 			}
-			g.log.Error("replicas differ: they executed different decrees, so one of them is wrong. Nothing is read or written until that is found out",
-				"here", s.Member, "other", d.With.Member(), "first slot", d.First, "below slot", d.Below, "agrees with", s.Replica.Agrees)
-			if g.raiseCorrupt(suspects(*s, d)) != nil {
+			g.log.Error("replicas diverged: they executed different decrees; linearizable reads and all writes are rejected until an operator resolves it",
+				"here", s.Member, "other", d.With.Member(), "first slot", d.First, "below slot", d.Below, "agrees with", s.Replica.Agrees,
+				"hint", "save the data of every member before you remove any: docs/operations.md, Replicas differ")
+			if g.raiseCorrupt(sides(*s, d)) != nil {
 				looks[d] = 0 // again
 			}
 		}
 	}
 }
 
-// suspects are the members of whom one is wrong: whoever has fewer on its side, or both.
-func suspects(s cluster.Status, d actors.Divergence) (ids []uint64) {
-	mine, theirs := len(s.Replica.Agrees)+1, len(s.Replica.Diverged)
-	other, ok := s.Configuration.Named(d.With.Member())
-	if !ok {
+// sides are the members of all histories that there are: this one, those that agree with it,
+// and those that differ. None is singled out, because a majority can be wrong: two members
+// that lost their disks agree with each other, and only the third has what was acknowledged.
+func sides(s cluster.Status, d actors.Divergence) (ids []uint64) {
+	if _, ok := s.Configuration.Named(d.With.Member()); !ok {
 		return nil // it is no member any more
 	}
-	if mine >= theirs {
-		ids = append(ids, uint64(other.ID))
+	compared := append([]actors.Addr{actors.ReplicaAddr(s.Member)}, s.Replica.Agrees...)
+	for _, other := range s.Replica.Diverged {
+		compared = append(compared, other.With)
 	}
-	if mine <= theirs {
-		ids = append(ids, uint64(s.ID))
+	for _, a := range compared {
+		if m, ok := s.Configuration.Named(a.Member()); ok {
+			ids = append(ids, uint64(m.ID))
+		}
 	}
 	return ids
 }
