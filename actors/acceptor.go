@@ -36,7 +36,7 @@ type Acceptor struct {
 	shelf     shelf           // which decrees of accepted are in the journal only
 	bytes     int             // of all decrees in accepted, on the shelf or not
 	forgotten uint64          // slots below this are forgotten
-	heard     uint64          // how many messages of ballot came
+	heard     uint64          // how many signs of life of ballot came; it begins anywhere
 	decided   runs            // what of accepted is known to be decided
 	saved     uint64          // decided is on disk for slots below this
 	executed  uint64          // slots below this are executed by some replica
@@ -77,7 +77,10 @@ func (a *Acceptor) Restore(rec *messages.Record) {
 
 // Start waits out the lease that it may have granted before a restart. Otherwise an
 // acceptor only ever answers.
-func (a *Acceptor) Start(env Env) { a.leased = env.Now() + a.Lease }
+func (a *Acceptor) Start(env Env) {
+	a.leased = env.Now() + a.Lease
+	a.heard = env.Rand() >> 1 // what an earlier life said must not look like this one's word
+}
 
 // Receive is the loop of Fig. 4.
 func (a *Acceptor) Receive(env Env, m proto.Message) {
@@ -106,8 +109,9 @@ func (a *Acceptor) Receive(env Env, m proto.Message) {
 // onP1A is Fig. 4, "⟨p1a, λ, b⟩". The answer starts at the slot that the scout
 // asked for and goes on, chunk by chunk, as the scout asks again (Divergence D5).
 func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
-	if b := BallotOf(m.Ballot); b.Leader == a.ballot.Leader || env.Now() >= a.leased {
+	if b := BallotOf(m.Ballot); b.Leader == a.ballot.Leader || env.Now() >= a.leased || a.isReleased(m) {
 		a.adopt(env, b)
+		a.hear(b)
 	} // within a lease the scout hears of the lower ballot, and asks again (Divergence D10)
 	// Fig. 4 l. 3: in chunks (Divergence D5)
 	accepted, next, whole := a.told(env, m)
@@ -122,6 +126,13 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 		Forgotten: a.forgotten,
 		Next:      next,
 	})
+}
+
+// isReleased tells whether a scout knows from the leader of the ballot that is held that this
+// uses no lease any more. It never will again under that ballot, so it does not matter how late
+// the word comes; and leases of lower ballots were over before a majority adopted that one.
+func (a *Acceptor) isReleased(m *messages.P1A) bool {
+	return a.ballot != Ballot{} && BallotOf(m.Released) == a.ballot
 }
 
 // told is the chunk that a scout is told; whole unless not all of it could be read. One that
@@ -158,7 +169,9 @@ func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ba
 		a.adopt(env, b)
 	default:
 		a.ballot = b // the pvalue's record carries it
-		a.hear(b)
+		if old := a.accepted[slot]; BallotOf(old.GetBallot()) != b {
+			a.hear(b) // commanders that outlive the office say again what they said, and nothing new
+		}
 		a.keep(m.Pvalue)
 		env.Persist(&messages.Record{Kind: &messages.Record_Pvalue{Pvalue: m.Pvalue}})
 	}
@@ -170,6 +183,7 @@ func (a *Acceptor) onP2A(env Env, m *messages.P2A) { // Fig. 4 l. 4: a higher ba
 // if that asks for one. An acceptor that missed the ballot's p1a adopts it now.
 func (a *Acceptor) onConfirm(env Env, m *messages.Confirm) {
 	a.adopt(env, BallotOf(m.Ballot))
+	a.hear(BallotOf(m.Ballot))
 	answer := &messages.Confirmed{From: string(env.Self()), Ballot: a.ballot.Proto(), Number: m.Number}
 	if BallotOf(m.Ballot) == a.ballot {
 		granted := min(time.Duration(m.Lease), a.Lease)
@@ -201,10 +215,10 @@ func (a *Acceptor) adopt(env Env, b Ballot) { // Fig. 4 l. 2
 		a.ballot = b
 		env.Persist(&messages.Record{Kind: &messages.Record_Ballot{Ballot: b.Proto()}})
 	}
-	a.hear(b)
 }
 
-// hear counts a sign of life of the ballot that is held.
+// hear counts a sign of life of the ballot that is held: one that only a leader in office
+// can give, or one that runs (L1). A scout says few without an answer.
 func (a *Acceptor) hear(b Ballot) {
 	if b == a.ballot {
 		a.heard++

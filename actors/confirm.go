@@ -24,6 +24,7 @@ type office struct {
 	began     time.Duration           // when the round began
 	ungranted waitfor                 // who has not granted the lease that it asks for
 	leased    time.Duration           // until then a majority promises no higher ballot
+	released  bool                    // it never uses a lease again under this ballot: a successor was asked for
 	serves    []*messages.ReadRequest // reads that came before the round under way
 	waiting   []*messages.ReadRequest // reads that came after
 }
@@ -41,10 +42,10 @@ func (o *office) progressed() { o.progressAt = o.ticks }
 func (l *Leader) takeOffice(env Env) {
 	l.standing = inOffice // Fig. 7 l. 5
 	o := &l.office
-	o.serves, o.waiting, o.asking = nil, nil, false
+	o.serves, o.waiting, o.asking, o.released = nil, nil, false, false
 	// An acceptor answers a question of an earlier life with the ballot that it holds, which
 	// may be this one: if that came late, it must answer no round of this office (S8).
-	o.number = l.ballot.Round << 32
+	o.number = l.ballot.Round << roundShift
 	o.progressed()
 	for _, a := range l.Configuration.Acceptors() {
 		o.confirmedAt[a] = o.ticks
@@ -53,6 +54,16 @@ func (l *Leader) takeOffice(env Env) {
 	l.recognise(env, l.ballot, l.why)
 	l.confirm(env)
 }
+
+// roundShift is how many bits of the number of a round of confirmation count the rounds of
+// one office: at 10,000 rounds/s, those of three years. What is above them is the ballot's
+// round, which no other office has (S2), up to one that is 16 million offices away.
+const roundShift = 40
+
+// release ends the use of leases under this ballot, for good: a round of confirmation that is
+// under way, or comes late, gives none any more. Only then may an acceptor promise another
+// ballot within a lease (S8).
+func (o *office) release() { o.released, o.leased = true, 0 }
 
 // retire ends the office or the run for it. Commanders go on until somebody
 // preempts them: what was proposed may be decided.
@@ -98,7 +109,10 @@ func (l *Leader) confirm(env Env) {
 
 func (l *Leader) askUnheard(env Env) {
 	m := &messages.Confirm{
-		From: string(env.Self()), Ballot: l.ballot.Proto(), Number: l.office.number, Lease: uint64(l.Lease),
+		From: string(env.Self()), Ballot: l.ballot.Proto(), Number: l.office.number,
+	}
+	if !l.office.released {
+		m.Lease = uint64(l.Lease)
 	}
 	for _, a := range l.Configuration.Acceptors() {
 		if l.office.unheard.isSilent(a) {
@@ -126,7 +140,7 @@ func (l *Leader) onConfirmed(env Env, m *messages.Confirmed) {
 		return
 	}
 	o.unheard.remove(from)
-	if l.Lease > 0 && time.Duration(m.Lease) >= l.Lease {
+	if l.Lease > 0 && !o.released && time.Duration(m.Lease) >= l.Lease {
 		o.ungranted.remove(from)
 		if o.ungranted.majorityAnswered() {
 			o.leased = o.began + l.usable()
@@ -155,7 +169,9 @@ func (l *Leader) usable() time.Duration {
 // mark answers a read: whatever was answered before it came is in a slot that this
 // leader knows of.
 func (l *Leader) mark(env Env, r *messages.ReadRequest) {
-	env.Send(Addr(r.From), &messages.ReadMark{From: string(env.Self()), Slot: l.highest, Number: r.Number})
+	env.Send(Addr(r.From), &messages.ReadMark{
+		From: string(env.Self()), Slot: l.highest, Number: r.Number, Incarnation: r.Incarnation, Life: r.Life,
+	})
 }
 
 // onOfficeTick shows that this leader is in office, asks the silent again, and
@@ -165,7 +181,6 @@ func (l *Leader) onOfficeTick(env Env) {
 	o.ticks++
 	if why := l.unfit(); why != "" {
 		l.retire()
-		l.election.timeout.preempted()
 		l.recognise(env, Ballot{}, why)
 		return
 	}

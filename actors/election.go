@@ -25,8 +25,10 @@ type election struct {
 	limit    int    // how many are too many; drawn anew, with jitter, for each wait
 	answered bool   // the last ping, by the one of ballot and nobody else
 	laggard  uint64 // executed when it last stood back to catch up
+	counted  uint64 // slots below this made the time-out shorter
 
-	ticks  uint64                       // ever; they number the canvasses
+	first  uint64                       // number of a canvass of this life; see begin
+	ticks  uint64                       // since first; they number the canvasses
 	before map[Addr]*messages.Canvassed // an acceptor's first answer of this canvass
 	misses waitfor                      // who has not said that it misses the one in office
 }
@@ -35,12 +37,20 @@ type election struct {
 // office shows itself to acceptors once a tick.
 const minSpacing = 3
 
+// begin draws the number of the first canvass. The numbers of an earlier life do not come
+// again but by a chance of 1 to 2⁴⁰, and then cost no more than an election: nothing that is
+// safe rests on them.
+func (e *election) begin(env Env) {
+	e.first = env.Rand() >> 1
+	e.ticks = e.first
+}
+
 // listen starts the wait for a sign of life anew.
 func (l *Leader) listen(env Env) {
 	e := &l.election
 	e.silent = 0
 	e.limit = int(jitter(env, l.Tick*time.Duration(e.timeout.ticks(l.Tick))) / l.Tick)
-	if l.standing == canvassing {
+	if l.standing == canvassing || l.standing == recording {
 		l.standing = passive
 	}
 }
@@ -70,6 +80,7 @@ func (l *Leader) onTick(env Env) {
 	env.After(l.Tick, &messages.Tick{})
 	l.tellReplica(env)
 	l.disk.silent++
+	l.adapt()
 	if l.standing == inOffice {
 		l.onOfficeTick(env)
 		return
@@ -83,8 +94,11 @@ func (l *Leader) onTick(env Env) {
 		e.silent = 0 // its replica has not said where the log begins
 	case l.standing == scouting && e.silent > 2*e.limit:
 		// A majority answered the canvass: its answers to the scout take longer than that.
-		e.timeout.preempted()
+		e.timeout.disturbed()
 		l.standing, l.why = passive, WhyNoMajority
+		l.listen(env)
+	case l.standing == recording && e.silent > 2*e.limit:
+		l.why = WhyDisk
 		l.listen(env)
 	case l.standing == passive && e.silent >= max(1, e.limit-minSpacing):
 		l.canvass(env)
@@ -95,6 +109,19 @@ func (l *Leader) onTick(env Env) {
 			l.round = max(l.round, e.ballot.Round)
 			l.recognise(env, Ballot{}, WhyNoMajority)
 		}
+	}
+}
+
+// adapt makes the time-out shorter: for each slot that was executed since the last tick,
+// and for a tick in which this leader is in office, or hears the one that is.
+func (l *Leader) adapt() {
+	e, first := &l.election, l.first()
+	if e.counted > 0 && first > e.counted {
+		e.timeout.decided(first - e.counted)
+	}
+	e.counted = max(e.counted, first)
+	if l.standing == inOffice || e.answered && e.ballot != (Ballot{}) {
+		e.timeout.rest()
 	}
 }
 
@@ -138,6 +165,9 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 	if l.standing != canvassing {
 		return
 	}
+	if m.Number < e.first || m.Number > e.ticks {
+		return // the answer to an earlier life
+	}
 	from := Addr(m.From)
 	before, ok := e.before[from]
 	if !ok {
@@ -145,11 +175,11 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		return
 	}
 	if b := BallotOf(m.Ballot); b != BallotOf(before.Ballot) || before.Heard != m.Heard {
-		// Somebody is in office, though this leader does not hear it. The time-out was too
-		// short for that, but not where another one runs since the first answer. This
-		// leader's own ballot is of a p1a that came late: too short again.
-		if b == BallotOf(before.Ballot) || b.Leader == l.ID {
-			e.timeout.preempted()
+		// Somebody runs or is in office, though this leader does not hear it. To suspect that
+		// one disturbed nobody, and so the time-out stays (L2), unless it was this leader's
+		// own p1a that came late: the network is too slow for its runs.
+		if b.Leader == l.ID {
+			e.timeout.disturbed()
 		}
 		l.listen(env)
 		return
@@ -176,28 +206,64 @@ func (l *Leader) runOrCatchUp(env Env) {
 	l.run(env, WhySilence)
 }
 
-// run takes a ballot above all that were seen, and sends a scout for it. The
-// round is on disk before the scout first says it (S2).
+// run takes a round above all that were seen. It is on disk before a scout first says it
+// (S2), and no scout waits for that: it would speak when the disk goes on, however late,
+// and take the office from whoever came into it meanwhile (S10).
 func (l *Leader) run(env Env, why Reason) {
 	// Fig. 7 l. 7: not at once (Divergence D8)
+	l.why, l.election.silent = why, 0
+	if l.spare != 0 && l.spare == l.round {
+		l.scout(env)
+		return
+	}
 	l.round++
-	l.ballot = Ballot{Round: l.round, Leader: l.ID}
-	l.standing, l.why = scouting, why
-	l.election.silent = 0
+	l.standing = recording
 	env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})
+	env.Send(env.Self(), &messages.Recorded{From: string(env.Self()), Round: l.round})
+}
+
+// onRecorded sends a scout for the round that is on disk now. If that took long, somebody
+// else may be in office: then this leader asks the acceptors once more, and keeps the round.
+func (l *Leader) onRecorded(env Env, m *messages.Recorded) {
+	if m.Round != l.round || m.Round == l.ballot.Round {
+		return // of an earlier run, a higher round was seen, or a scout said it already (S2)
+	}
+	l.spare = m.Round
+	switch {
+	case l.standing != recording:
+	case l.election.silent > minSpacing:
+		l.listen(env)
+		l.election.silent = max(0, l.election.limit-minSpacing)
+	default:
+		l.scout(env)
+	}
+}
+
+// scout sends a scout for the round that is spare.
+func (l *Leader) scout(env Env) {
+	l.ballot, l.spare = Ballot{Round: l.spare, Leader: l.ID}, 0
+	l.standing = scouting
 	o := ScoutOptions{
 		Leader:    env.Self(),
 		Acceptors: l.Configuration.Acceptors(),
 		Ballot:    l.ballot,
+		Released:  l.released,
 		Slot:      l.rewind(),
 		Resend:    l.Resend,
 		Tries:     scoutTries,
 	}
-	env.Spawn(fmt.Sprintf("scout-%d", l.round), func() Role { return NewScout(o) }) // Fig. 7 l. 7
+	env.Spawn(fmt.Sprintf("scout-%d", l.ballot.Round), func() Role { return NewScout(o) }) // Fig. 7 l. 7
 }
 
-// scoutTries is how often a scout asks before it ends without a majority.
+// scoutTries is how often a scout asks in vain before it ends without a majority.
 const scoutTries = 4
+
+// onPromising waits on for a scout that is being answered: with many decrees that take long.
+func (l *Leader) onPromising(m *messages.Promising) {
+	if l.standing == scouting && BallotOf(m.Ballot) == l.ballot {
+		l.election.silent = 0
+	}
+}
 
 // onPing says whether this leader is in office.
 func (l *Leader) onPing(env Env, m *messages.Ping) {
@@ -209,7 +275,9 @@ func (l *Leader) onPing(env Env, m *messages.Ping) {
 	env.Send(Addr(m.From), pong)
 }
 
-// onPong takes a sign of life, or of retirement.
+// onPong takes a sign of life, or of retirement. One that runs lives, too: its run ends when
+// nobody answers it, and a run against it would only end both. Acceptors show that less well:
+// they hear a scout once in a round trip.
 func (l *Leader) onPong(env Env, m *messages.Pong) {
 	if l.standing >= scouting {
 		return // its own scout or commanders will hear of a higher ballot
@@ -218,9 +286,9 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 	b := BallotOf(m.Ballot)
 	from, _ := l.Configuration.Named(Addr(m.From).Member())
 	switch {
-	case m.Active && b.Compare(e.ballot) > 0:
+	case b.Compare(e.ballot) > 0:
 		l.recognise(env, b, WhyElected)
-	case m.Active && b == e.ballot:
+	case b == e.ballot && b != Ballot{}:
 		e.answered = true
 		l.listen(env)
 	case b == Ballot{} && from.ID == e.ballot.Leader && e.ballot != (Ballot{}):
@@ -231,11 +299,23 @@ func (l *Leader) onPong(env Env, m *messages.Pong) {
 	}
 }
 
-// onSucceed runs at once, without a canvass: who is in office asks for it. Its
-// commanders hear of the higher ballot, and what they did not finish is found by this
-// leader's scout.
+// onSucceed hands the office over. The leader in office gives up its lease, asks the heir
+// to run, and stays until that preempts it: if the heir does not come, nothing is lost but
+// reads without a round. The heir runs at once, without a canvass. The commanders of the
+// other hear of the higher ballot, and what they did not finish is found by the heir's scout.
 func (l *Leader) onSucceed(env Env, m *messages.Succeed) {
-	if l.standing < scouting && l.first() > 0 && BallotOf(m.Ballot) == l.election.ballot {
+	b := BallotOf(m.Ballot)
+	switch heir, _ := l.Configuration.Member(m.Heir); {
+	case l.standing == inOffice && b == l.ballot && heir.Leader && heir.ID != l.ID:
+		l.office.release()
+		env.Send(LeaderAddr(heir.Name, l.Configuration.Epoch), &messages.Succeed{
+			From: string(env.Self()), Ballot: m.Ballot, Heir: m.Heir, Released: true,
+		})
+	case l.standing < recording && l.first() > 0 && b == l.election.ballot && (m.Heir == l.ID || m.Heir == 0):
+		if m.Released {
+			l.released = b
+		}
+		l.round = max(l.round, b.Round) // it may know of b by a pong only
 		l.run(env, WhyHandover)
 	}
 }

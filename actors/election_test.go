@@ -44,7 +44,12 @@ func TestAPassiveLeaderPingsTheOneInOffice(t *testing.T) {
 			t.Errorf("when %s it pings %v, want %v", step.when, got, step.want)
 		}
 	}
-	pong(ballot(9, 2), true)
+	l.election.silent = 3
+	pong(ballot(11, 2), false) // beta runs
+	if l.election.silent != 0 || l.election.ballot != (Ballot{11, 2}) {
+		t.Errorf("beta runs with 11.2 and says so; it takes %v to be in office, silent for %d ticks", l.election.ballot, l.election.silent)
+	}
+	pong(ballot(11, 2), true)
 	pong(ballot(0, 0), false)
 	if got := pinged(env); !slices.Equal(got, []Addr{beta, gamma}) {
 		t.Errorf("when beta has given up it pings %v at once, want all", got)
@@ -95,7 +100,7 @@ func TestWhoIsOvertakenGuessedRight(t *testing.T) {
 		from := string(AcceptorAddr("beta", 1))
 		l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(round, 2), Number: asked[0].Number, Heard: round})
 		round++
-		l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(round, 2), Number: asked[0].Number + minSpacing, Heard: round})
+		l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(round, 2), Number: asked[0].Number, Heard: round})
 		if l.standing != passive {
 			t.Fatalf("it is %s though another one runs", l.standing)
 		}
@@ -121,9 +126,9 @@ func TestALateMajorityMakesTimeOutsLonger(t *testing.T) {
 	for l.standing != canvassing {
 		l.Receive(env, &messages.Tick{})
 	}
-	from := string(AcceptorAddr("beta", 1))
-	l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(3, 2), Number: 1000, Heard: 1})
-	l.Receive(env, &messages.Canvassed{From: from, Ballot: l.ballot.Proto(), Number: 1000 + minSpacing, Heard: 2})
+	from, number := string(AcceptorAddr("beta", 1)), l.election.ticks
+	l.Receive(env, &messages.Canvassed{From: from, Ballot: ballot(3, 2), Number: number, Heard: 1})
+	l.Receive(env, &messages.Canvassed{From: from, Ballot: l.ballot.Proto(), Number: number, Heard: 2})
 	if now := l.election.timeout.now; now <= after {
 		t.Errorf("its own late p1a left its time-out at %s", now)
 	}

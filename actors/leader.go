@@ -32,6 +32,7 @@ type standing int
 const (
 	passive    standing = iota // somebody else is in office, or nobody known
 	canvassing                 // asks the acceptors whether they miss the one in office, too
+	recording                  // runs once its round is on disk; if somebody shows itself until then, it does not
 	scouting                   // a scout of ballot is under way
 	inOffice                   // the figure's active = true
 )
@@ -49,6 +50,7 @@ type Leader struct {
 	proposals pvalues // by slot, from dropped on (§4.1)
 
 	round    uint64   // the highest that may have been used, by this leader or before it (S2)
+	spare    uint64   // a round of its own that is on disk and that no scout said; 0 for none
 	progress progress // of the replicas that answer for what is dropped
 	known    uint64   // slots below this are executed by some replica, which may be down
 	highest  uint64   // slot that was ever proposed or adopted here
@@ -63,6 +65,7 @@ type Leader struct {
 	election election
 	office   office
 	disk     disk
+	released Ballot // its leader uses no lease any more and asks for a successor; ⊥ for none
 }
 
 // NewLeader returns a leader that has used no ballot. One that ran before must be
@@ -90,6 +93,7 @@ func (l *Leader) Restore(rec *messages.Record) {
 // Start is Fig. 7 before "for ever", but that the first scout waits like any
 // other until the leader in office is missed (Divergence D8).
 func (l *Leader) Start(env Env) {
+	l.election.begin(env)
 	l.listen(env) // Fig. 7 l. 1: the scout waits (Divergence D8)
 	l.tellReplica(env)
 	env.After(l.Tick, &messages.Tick{})
@@ -100,6 +104,10 @@ func (l *Leader) Receive(env Env, m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Propose:
 		l.onPropose(env, m)
+	case *messages.Recorded:
+		l.onRecorded(env, m)
+	case *messages.Promising:
+		l.onPromising(m)
 	case *messages.Adopted:
 		l.onAdopted(env, m)
 	case *messages.Preempted:
@@ -205,7 +213,9 @@ func (l *Leader) onAdopted(env Env, m *messages.Adopted) { // Fig. 7 l. 4
 // onPreempted is Fig. 7, "⟨preempted, ⟨r′, λ′⟩⟩".
 //
 // Divergence D8: the figure runs again at once. Here the leader stays out while
-// the preempting one is alive, and for longer each time (§3).
+// the preempting one is alive, and for longer after each duel (§3): after it was preempted
+// while it ran, too. Who is preempted in office guessed nothing (L2): it asked for its
+// successor, or stood still, or was cut off.
 func (l *Leader) onPreempted(env Env, b Ballot) { // Fig. 7 l. 6
 	l.round = max(l.round, b.Round)
 	if b.Compare(l.ballot) <= 0 || (l.standing < scouting && b.Compare(l.election.ballot) <= 0) {
@@ -213,8 +223,10 @@ func (l *Leader) onPreempted(env Env, b Ballot) { // Fig. 7 l. 6
 	}
 	why := WhyElected
 	if l.standing >= scouting {
-		l.election.timeout.preempted()
 		why = WhyPreempted
+	}
+	if l.standing == scouting && l.why == WhySilence {
+		l.election.timeout.disturbed()
 	}
 	l.retire() // Fig. 7 l. 7
 	l.recognise(env, b, why)
@@ -226,7 +238,6 @@ func (l *Leader) onLearned(env Env, m *messages.Learned) {
 	l.progress.hear(Addr(m.From), m.Executed, env.Now())
 	if l.first() > l.dropped {
 		l.dropped = l.first()
-		l.election.timeout.decided()
 		l.office.progressed()
 		l.dropBelow(l.dropped)
 		l.commandAdopted(env)

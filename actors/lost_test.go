@@ -39,6 +39,7 @@ func (n *notes) live(l *Leader, ticks int, executed map[string]uint64) {
 			}
 		}
 		l.Receive(n, &messages.Tick{})
+		recorded(l, n)
 	}
 }
 
@@ -107,6 +108,7 @@ func TestC2_AnEarlierAdoptionIsOver(t *testing.T) {
 	l.Receive(env, &messages.Adopted{Ballot: ballot(1, 3), Accepted: accepted})
 	l.Receive(env, &messages.Preempted{Ballot: ballot(2, 1)})
 	l.Receive(env, &messages.Succeed{Ballot: ballot(2, 1)})
+	recorded(l, env)
 	if l.standing != scouting {
 		t.Fatalf("the leader is %v, want scouting", l.standing)
 	}

@@ -14,7 +14,7 @@ type reads struct {
 	wanted uint64     // the client's number of the last read that came
 	marked uint64     // reads up to this have a mark …
 	served uint64     // … and up to this they were told that they may look
-	number uint64     // of the last question; none is used twice
+	number uint64     // of the last question; none is used twice in a life
 	asked  []question // without an answer, in the order of their numbers
 	ticks  int        // since the last was asked
 	marks  []mark     // answered, waiting for their slots to be executed
@@ -54,8 +54,9 @@ func (r *Replica) askForMark(env Env) {
 	r.reads.number++
 	r.reads.ticks = 0
 	r.reads.asked = append(r.reads.asked, question{number: r.reads.number, read: r.reads.wanted, epoch: c.Epoch})
-	env.Send(LeaderAddr(office.Name, c.Epoch),
-		&messages.ReadRequest{From: string(env.Self()), Number: r.reads.number})
+	env.Send(LeaderAddr(office.Name, c.Epoch), &messages.ReadRequest{
+		From: string(env.Self()), Number: r.reads.number, Incarnation: r.Incarnation, Life: env.Life(),
+	})
 }
 
 // askForMarkAgain asks anew when there is no answer, less and less often.
@@ -69,8 +70,18 @@ func (r *Replica) askForMarkAgain(env Env) {
 // maxReadPatience bounds, as a power of two, the ticks between two questions.
 const maxReadPatience = 5
 
+// isOfThisLife tells whether a mark answers a question of this life: of this incarnation of
+// the node, and of this life of the replica in that (S13). A leader whose build does not know of
+// lives repeats the number alone; then only chance, of 1 to 2⁴⁰, keeps lives apart.
+func (r *Replica) isOfThisLife(env Env, m *messages.ReadMark) bool {
+	return m.Incarnation == r.Incarnation && m.Life == env.Life() || m.Incarnation == 0 && m.Life == 0
+}
+
 // onReadMark takes the answer to a question; those asked before it need none.
 func (r *Replica) onReadMark(env Env, m *messages.ReadMark) {
+	if !r.isOfThisLife(env, m) {
+		return // the leader that was asked by an earlier life may be in office no more
+	}
 	i := slices.IndexFunc(r.reads.asked, func(q question) bool { return q.number == m.Number })
 	if i < 0 {
 		return

@@ -117,3 +117,47 @@ func TestS8_AMarkEndsWithItsEpoch(t *testing.T) {
 	}
 	expect(t, "asked", to, "[gamma/epoch-2/leader]")
 }
+
+// S8, S13: the answer to a question that an earlier life of the replica asked lets no read of
+// this life look, whatever numbers the lives drew: the leader that was asked may be in office
+// no more. A restart by the supervisor is another life, one of the process another incarnation.
+func TestS8_AMarkOfAnEarlierLifeIsWorthNothing(t *testing.T) {
+	for name, change := range map[string]func(r *Replica, env *notes){
+		"the supervisor":    func(_ *Replica, env *notes) { env.life++ },
+		"the process":       func(r *Replica, _ *notes) { r.Incarnation++ },
+		"both, and back in": func(r *Replica, env *notes) { r.Incarnation, env.life = r.Incarnation+1, 0 },
+	} {
+		r, env := reader(t)
+		env.life = 1
+		r.Receive(env, &messages.Read{Number: 1})
+		first := asked(env)[0]
+		again, env2 := reader(t) // it draws the same numbers
+		env2.life = 1
+		change(again, env2)
+		again.Receive(env2, &messages.Read{Number: 2})
+		second := asked(env2)[0]
+		if first.Number != second.Number {
+			t.Fatalf("questions %d and %d: the test shows nothing", first.Number, second.Number)
+		}
+		mark := func(q *messages.ReadRequest) int {
+			again.Receive(env2, &messages.ReadMark{Number: q.Number, Incarnation: q.Incarnation, Life: q.Life})
+			return len(take[*messages.ReadReady](env2))
+		}
+		if mark(first) != 0 {
+			t.Errorf("restarted by %s, it lets a read look on a mark of its earlier life", name)
+		}
+		if mark(second) != 1 {
+			t.Errorf("restarted by %s, its own mark lets no read look", name)
+		}
+	}
+}
+
+// A leader answers with all that tells the question apart.
+func TestAMarkNamesItsQuestion(t *testing.T) {
+	l, env := leased(t)
+	l.Receive(env, &messages.ReadRequest{From: "beta/replica", Number: 5, Incarnation: 6, Life: 7})
+	marks := take[*messages.ReadMark](env)
+	if len(marks) != 1 || marks[0].Number != 5 || marks[0].Incarnation != 6 || marks[0].Life != 7 {
+		t.Errorf("it answers %v, want 5, 6, 7", marks)
+	}
+}

@@ -118,7 +118,7 @@ func (r *Replica) resume() {
 // Start looks first for what the acceptor beside it knows to be decided: after the
 // crash of a node, that is nearly all that its state misses.
 func (r *Replica) Start(env Env) {
-	r.reads.number = env.Rand() >> 1 // a number of an earlier life must not come again
+	r.reads.number = env.Rand() >> 1 // a build of before knows lives apart by nothing else
 	r.catchUpAtStart(env)
 	env.After(r.Tick, &messages.Tick{})
 }

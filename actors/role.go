@@ -64,8 +64,11 @@ type Env interface {
 	// Now is the time on the node's clock, which only goes forward. It says nothing of
 	// what other nodes' clocks say.
 	Now() time.Duration
-	// Rand draws from the node's seed.
+	// Rand draws from the node's seed. Each life of a role draws other numbers.
 	Rand() uint64
+	// Life is the number of this life of the role: no other one has it that began in the
+	// same process. It is what numbers that must not come again after a restart rest on (S13).
+	Life() uint64
 }
 
 // Addr names a role: a member's name, then the role's path inside its node,

@@ -15,12 +15,13 @@ type ScoutOptions struct {
 	Leader    Addr   // λ, who is told the outcome
 	Acceptors []Addr // all of them; a majority must promise
 	Ballot    Ballot // b, which belongs to the leader
+	Released  Ballot // its leader uses no lease any more (S8); ⊥ for none
 
 	// Slot is the first that the leader wants to hear about: its replica has
 	// executed those below (§4.1).
 	Slot uint64
 	// Resend is how long to wait before asking the silent acceptors again
-	// (Divergence D7), and Tries how often to ask: a scout that reaches no majority
+	// (Divergence D7), and Tries how often to ask in vain: a scout that reaches no majority
 	// must not go on and preempt, much later, somebody who does (S10).
 	Resend time.Duration
 	Tries  int
@@ -33,7 +34,8 @@ type Scout struct {
 	pvalues   pvalues
 	forgotten uint64          // the highest that an acceptor told
 	next      map[Addr]uint64 // from which slot an acceptor must go on
-	tries     int
+	moved     map[Addr]bool   // who sent a chunk since all were last asked
+	tries     int             // since the last chunk
 }
 
 // NewScout returns a scout for the ballot of its options.
@@ -44,6 +46,7 @@ func NewScout(o ScoutOptions) *Scout {
 		waitfor:      waitForAll(o.Acceptors),
 		pvalues:      make(pvalues),
 		next:         make(map[Addr]uint64),
+		moved:        make(map[Addr]bool),
 	}
 	for _, a := range o.Acceptors {
 		s.next[a] = o.Slot
@@ -80,7 +83,9 @@ func (s *Scout) onP1B(env Env, m *messages.P1B) { // Fig. 6(b) l. 2
 		}
 		s.forgotten = max(s.forgotten, m.Forgotten)
 		if m.Next != 0 {
-			s.next[from] = m.Next
+			s.next[from], s.moved[from] = m.Next, true
+			s.tries = min(s.tries, 1) // as after the first question
+			env.Send(s.Leader, &messages.Promising{From: string(env.Self()), Ballot: s.Ballot.Proto()})
 			s.ask(env, from)
 			return
 		}
@@ -108,7 +113,8 @@ func (s *Scout) adopted(env Env) {
 	env.Exit()
 }
 
-// askAll asks every silent acceptor, and will do so again, but not for ever.
+// askAll asks every silent acceptor, and will do so again, but not for ever. One that sent a
+// chunk since is at work on the next.
 func (s *Scout) askAll(env Env) {
 	if s.tries == s.Tries {
 		env.Exit()
@@ -116,15 +122,20 @@ func (s *Scout) askAll(env Env) {
 	}
 	// Fig. 6(b) l. 1: and again (Divergence D7)
 	for _, a := range s.Acceptors {
-		if s.waitfor.isSilent(a) {
+		if s.waitfor.isSilent(a) && !s.moved[a] {
 			s.ask(env, a)
 		}
 	}
+	clear(s.moved)
 	env.After(resendIn(env, s.Resend, s.tries), &messages.Tick{})
 	s.tries++
 }
 
 func (s *Scout) ask(env Env, a Addr) {
 	// Fig. 6(b) l. 1
-	env.Send(a, &messages.P1A{From: string(env.Self()), Ballot: s.Ballot.Proto(), Slot: s.next[a]})
+	m := &messages.P1A{From: string(env.Self()), Ballot: s.Ballot.Proto(), Slot: s.next[a]}
+	if s.Released != (Ballot{}) {
+		m.Released = s.Released.Proto()
+	}
+	env.Send(a, m)
 }

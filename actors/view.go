@@ -50,7 +50,7 @@ func (r *Replica) View() ReplicaView {
 // LeaderView is what a leader shows of itself.
 type LeaderView struct {
 	Ballot    Ballot // ballot_num
-	Standing  string // passive, canvassing, scouting or active
+	Standing  string // passive, canvassing, recording, scouting or active
 	InOffice  Ballot // of the one that it takes to be in office; ⊥ is of nobody
 	Why       Reason // of these two
 	Proposals int    // slots proposed and not executed beside it
@@ -92,7 +92,7 @@ var Reasons = []Reason{
 	WhySilence, WhyHandover, WhyEpoch, WhyLost, WhyPreempted, WhyNoMajority, WhyDisk, WhyNoProgress, WhyElected, WhyGaveUp,
 }
 
-// Stand is where a leader stands, as far as it matters to others: canvassing is passive.
+// Stand is where a leader stands, as far as it matters to others: until it scouts it is passive.
 type Stand struct {
 	Standing string // passive, scouting or active
 	InOffice Ballot // of the one that it takes to be in office; ⊥ is of nobody
@@ -102,14 +102,14 @@ type Stand struct {
 // Stand shows where the leader stands. It costs next to nothing.
 func (l *Leader) Stand() Stand {
 	s := Stand{Standing: l.standing.String(), InOffice: l.election.ballot, Why: l.why}
-	if l.standing == canvassing {
+	if l.standing < scouting {
 		s.Standing = passive.String()
 	}
 	return s
 }
 
 func (s standing) String() string {
-	return [...]string{"passive", "canvassing", "scouting", "active"}[s]
+	return [...]string{"passive", "canvassing", "recording", "scouting", "active"}[s]
 }
 
 // AcceptorView is what an acceptor shows of itself.

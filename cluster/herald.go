@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,7 +30,11 @@ type asked struct {
 	view   chan []byte // has room for it
 }
 
-func newHerald(n *Node) *herald { return &herald{node: n, asked: make(map[uint64]asked)} }
+// newHerald returns a herald whose questions begin at a number of its own: the answer to an
+// earlier life of the node must not answer one of this life.
+func newHerald(n *Node) *herald {
+	return &herald{node: n, number: rand.Uint64() >> 1, asked: make(map[uint64]asked)}
+}
 
 // Present sets how this node shows itself to members that ask. It must not block.
 func (n *Node) Present(show func() []byte) {

@@ -61,7 +61,8 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 var ErrNotInOffice = errors.New("cluster: the leader of this node is not in office")
 
 // MoveLeader has another member's leader take over from this node's, in one round trip
-// to the acceptors, and returns once it has.
+// to the acceptors, and returns once it has. It asks the leader in office, not its heir: with
+// a lease, no other one is let into office before that one gave it up.
 func (n *Node) MoveLeader(ctx context.Context, to uint32) error {
 	c := n.Configuration()
 	m, ok := c.Member(to)
@@ -79,7 +80,7 @@ func (n *Node) MoveLeader(ctx context.Context, to uint32) error {
 		case office.Leader == to:
 			return nil
 		}
-		n.tree.Send(actors.LeaderAddr(m.Name, c.Epoch), &messages.Succeed{From: string(self), Ballot: office.Proto()})
+		n.tree.Send(self, &messages.Succeed{From: string(self), Ballot: office.Proto(), Heir: to})
 		select {
 		case <-ask.C:
 		case <-ctx.Done():

@@ -6,7 +6,7 @@
 //     |         | ------> |       |         |          |     Propose
 //     |         |         |       | ------- ^ -------> |     P1a
 //     |         |         |       | <------ ^ -------- |     P1b
-//     |         |         | <---- |         |          |     Adopted | Preempted
+//     |         |         | <---- |         |          |     Promising | Adopted | Preempted
 //     |         |         |       |         | -------> |     P2a
 //     |         |         |       |         | <------- |     P2b
 //     |         | <------ ^ ----- ^ ------- |          |     Decision
@@ -743,7 +743,8 @@ type P1A struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
-	Slot          uint64                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"` // the first slot that the scout wants to hear about
+	Slot          uint64                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`              // the first slot that the scout wants to hear about
+	Released      *Ballot                `protobuf:"bytes,4,opt,name=released,proto3,oneof" json:"released,omitempty"` // the leader of this ballot uses no lease any more (S8); ⊥ for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -797,6 +798,13 @@ func (x *P1A) GetSlot() uint64 {
 		return x.Slot
 	}
 	return 0
+}
+
+func (x *P1A) GetReleased() *Ballot {
+	if x != nil {
+		return x.Released
+	}
+	return nil
 }
 
 // P1b reports the promise and what was accepted from the asked slot on, a chunk
@@ -954,6 +962,60 @@ func (x *Adopted) GetForgotten() uint64 {
 	return 0
 }
 
+// Promising tells a leader that acceptors go on answering its scout, which are not done
+// yet (Divergence D5). Scout → leader.
+type Promising struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"` // the scout's
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Promising) Reset() {
+	*x = Promising{}
+	mi := &file_messages_paxos_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Promising) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Promising) ProtoMessage() {}
+
+func (x *Promising) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_paxos_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Promising.ProtoReflect.Descriptor instead.
+func (*Promising) Descriptor() ([]byte, []int) {
+	return file_messages_paxos_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Promising) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Promising) GetBallot() *Ballot {
+	if x != nil {
+		return x.Ballot
+	}
+	return nil
+}
+
 // Preempted tells a leader of a higher ballot. Scout or commander → leader.
 type Preempted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -965,7 +1027,7 @@ type Preempted struct {
 
 func (x *Preempted) Reset() {
 	*x = Preempted{}
-	mi := &file_messages_paxos_proto_msgTypes[13]
+	mi := &file_messages_paxos_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1039,7 @@ func (x *Preempted) String() string {
 func (*Preempted) ProtoMessage() {}
 
 func (x *Preempted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[13]
+	mi := &file_messages_paxos_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1052,7 @@ func (x *Preempted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preempted.ProtoReflect.Descriptor instead.
 func (*Preempted) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{13}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Preempted) GetFrom() string {
@@ -1019,7 +1081,7 @@ type P2A struct {
 
 func (x *P2A) Reset() {
 	*x = P2A{}
-	mi := &file_messages_paxos_proto_msgTypes[14]
+	mi := &file_messages_paxos_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1093,7 @@ func (x *P2A) String() string {
 func (*P2A) ProtoMessage() {}
 
 func (x *P2A) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[14]
+	mi := &file_messages_paxos_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1106,7 @@ func (x *P2A) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P2A.ProtoReflect.Descriptor instead.
 func (*P2A) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{14}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *P2A) GetFrom() string {
@@ -1074,7 +1136,7 @@ type P2B struct {
 
 func (x *P2B) Reset() {
 	*x = P2B{}
-	mi := &file_messages_paxos_proto_msgTypes[15]
+	mi := &file_messages_paxos_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1148,7 @@ func (x *P2B) String() string {
 func (*P2B) ProtoMessage() {}
 
 func (x *P2B) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[15]
+	mi := &file_messages_paxos_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1161,7 @@ func (x *P2B) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use P2B.ProtoReflect.Descriptor instead.
 func (*P2B) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{15}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *P2B) GetFrom() string {
@@ -1138,7 +1200,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_messages_paxos_proto_msgTypes[16]
+	mi := &file_messages_paxos_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1212,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_paxos_proto_msgTypes[16]
+	mi := &file_messages_paxos_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1225,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_messages_paxos_proto_rawDescGZIP(), []int{16}
+	return file_messages_paxos_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Decision) GetFrom() string {
@@ -1249,11 +1311,13 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\aPropose\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
-	"\x06decree\x18\x03 \x01(\fR\x06decree\"V\n" +
+	"\x06decree\x18\x03 \x01(\fR\x06decree\"\x95\x01\n" +
 	"\x03P1a\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x12\n" +
-	"\x04slot\x18\x03 \x01(\x04R\x04slot\"\xb5\x01\n" +
+	"\x04slot\x18\x03 \x01(\x04R\x04slot\x120\n" +
+	"\breleased\x18\x04 \x01(\v2\x0f.pmmc.v1.BallotH\x00R\breleased\x88\x01\x01B\v\n" +
+	"\t_released\"\xb5\x01\n" +
 	"\x03P1b\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x12\n" +
@@ -1266,6 +1330,9 @@ const file_messages_paxos_proto_rawDesc = "" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12+\n" +
 	"\baccepted\x18\x03 \x03(\v2\x0f.pmmc.v1.PValueR\baccepted\x12\x1c\n" +
 	"\tforgotten\x18\x04 \x01(\x04R\tforgotten\"H\n" +
+	"\tPromising\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
+	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"H\n" +
 	"\tPreempted\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"B\n" +
@@ -1296,7 +1363,7 @@ func file_messages_paxos_proto_rawDescGZIP() []byte {
 	return file_messages_paxos_proto_rawDescData
 }
 
-var file_messages_paxos_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_messages_paxos_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_messages_paxos_proto_goTypes = []any{
 	(*Ballot)(nil),        // 0: pmmc.v1.Ballot
 	(*Command)(nil),       // 1: pmmc.v1.Command
@@ -1311,10 +1378,11 @@ var file_messages_paxos_proto_goTypes = []any{
 	(*P1A)(nil),           // 10: pmmc.v1.P1a
 	(*P1B)(nil),           // 11: pmmc.v1.P1b
 	(*Adopted)(nil),       // 12: pmmc.v1.Adopted
-	(*Preempted)(nil),     // 13: pmmc.v1.Preempted
-	(*P2A)(nil),           // 14: pmmc.v1.P2a
-	(*P2B)(nil),           // 15: pmmc.v1.P2b
-	(*Decision)(nil),      // 16: pmmc.v1.Decision
+	(*Promising)(nil),     // 13: pmmc.v1.Promising
+	(*Preempted)(nil),     // 14: pmmc.v1.Preempted
+	(*P2A)(nil),           // 15: pmmc.v1.P2a
+	(*P2B)(nil),           // 16: pmmc.v1.P2b
+	(*Decision)(nil),      // 17: pmmc.v1.Decision
 }
 var file_messages_paxos_proto_depIdxs = []int32{
 	2,  // 0: pmmc.v1.Command.configuration:type_name -> pmmc.v1.Configuration
@@ -1324,20 +1392,22 @@ var file_messages_paxos_proto_depIdxs = []int32{
 	1,  // 4: pmmc.v1.Request.commands:type_name -> pmmc.v1.Command
 	8,  // 5: pmmc.v1.Response.answers:type_name -> pmmc.v1.Answer
 	0,  // 6: pmmc.v1.P1a.ballot:type_name -> pmmc.v1.Ballot
-	0,  // 7: pmmc.v1.P1b.ballot:type_name -> pmmc.v1.Ballot
-	5,  // 8: pmmc.v1.P1b.accepted:type_name -> pmmc.v1.PValue
-	0,  // 9: pmmc.v1.Adopted.ballot:type_name -> pmmc.v1.Ballot
-	5,  // 10: pmmc.v1.Adopted.accepted:type_name -> pmmc.v1.PValue
-	0,  // 11: pmmc.v1.Preempted.ballot:type_name -> pmmc.v1.Ballot
-	5,  // 12: pmmc.v1.P2a.pvalue:type_name -> pmmc.v1.PValue
-	0,  // 13: pmmc.v1.P2b.ballot:type_name -> pmmc.v1.Ballot
-	5,  // 14: pmmc.v1.Decision.pvalue:type_name -> pmmc.v1.PValue
-	0,  // 15: pmmc.v1.Decision.ballot:type_name -> pmmc.v1.Ballot
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	0,  // 7: pmmc.v1.P1a.released:type_name -> pmmc.v1.Ballot
+	0,  // 8: pmmc.v1.P1b.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 9: pmmc.v1.P1b.accepted:type_name -> pmmc.v1.PValue
+	0,  // 10: pmmc.v1.Adopted.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 11: pmmc.v1.Adopted.accepted:type_name -> pmmc.v1.PValue
+	0,  // 12: pmmc.v1.Promising.ballot:type_name -> pmmc.v1.Ballot
+	0,  // 13: pmmc.v1.Preempted.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 14: pmmc.v1.P2a.pvalue:type_name -> pmmc.v1.PValue
+	0,  // 15: pmmc.v1.P2b.ballot:type_name -> pmmc.v1.Ballot
+	5,  // 16: pmmc.v1.Decision.pvalue:type_name -> pmmc.v1.PValue
+	0,  // 17: pmmc.v1.Decision.ballot:type_name -> pmmc.v1.Ballot
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_messages_paxos_proto_init() }
@@ -1346,14 +1416,15 @@ func file_messages_paxos_proto_init() {
 		return
 	}
 	file_messages_paxos_proto_msgTypes[1].OneofWrappers = []any{}
-	file_messages_paxos_proto_msgTypes[16].OneofWrappers = []any{}
+	file_messages_paxos_proto_msgTypes[10].OneofWrappers = []any{}
+	file_messages_paxos_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_paxos_proto_rawDesc), len(file_messages_paxos_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

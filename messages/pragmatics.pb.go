@@ -6,6 +6,7 @@
 //     |         | -----> |       Canvass          do you, too, miss it?
 //     |         | <----- |       Canvassed
 //     |         | <----> |       Succeed          run now, in my place (leader ↔ leader)
+//     |         | <----> |       Recorded         the round is on disk (leader → itself)
 //     |         | -----> |       Confirm          does my ballot still stand?
 //     |         | <----- |       Confirmed
 //     |         | -----> |       Probe            does your disk complete a write?
@@ -281,11 +282,14 @@ func (x *Canvassed) GetExecuted() uint64 {
 }
 
 // Succeed asks a leader to run for office at once, in place of the one that holds a
-// ballot. An operator asks for it. Leader → leader.
+// ballot. An operator asks the leader in office for it, which first gives up its lease
+// (S8) and then asks its heir. Node → leader → leader.
 type Succeed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Ballot        *Ballot                `protobuf:"bytes,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
+	Heir          uint32                 `protobuf:"varint,3,opt,name=heir,proto3" json:"heir,omitempty"`         // the member whose leader shall run; 0, of a build before this field, is the receiver
+	Released      bool                   `protobuf:"varint,4,opt,name=released,proto3" json:"released,omitempty"` // the leader of the ballot uses no lease any more, and never will under this ballot
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +338,74 @@ func (x *Succeed) GetBallot() *Ballot {
 	return nil
 }
 
+func (x *Succeed) GetHeir() uint32 {
+	if x != nil {
+		return x.Heir
+	}
+	return 0
+}
+
+func (x *Succeed) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
+// Recorded tells a leader that a round of its own is on disk. It never leaves the node.
+// Leader → itself, from behind the disk barrier.
+type Recorded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Round         uint64                 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recorded) Reset() {
+	*x = Recorded{}
+	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recorded) ProtoMessage() {}
+
+func (x *Recorded) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
+func (*Recorded) Descriptor() ([]byte, []int) {
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Recorded) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Recorded) GetRound() uint64 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
 // Confirm asks an acceptor whether a ballot still stands (S8). The leader in
 // office sends it on a timer, too: it is the sign of life that acceptors count.
 type Confirm struct {
@@ -348,7 +420,7 @@ type Confirm struct {
 
 func (x *Confirm) Reset() {
 	*x = Confirm{}
-	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	mi := &file_messages_pragmatics_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +432,7 @@ func (x *Confirm) String() string {
 func (*Confirm) ProtoMessage() {}
 
 func (x *Confirm) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[5]
+	mi := &file_messages_pragmatics_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +445,7 @@ func (x *Confirm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
 func (*Confirm) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{5}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Confirm) GetFrom() string {
@@ -417,7 +489,7 @@ type Confirmed struct {
 
 func (x *Confirmed) Reset() {
 	*x = Confirmed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[6]
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +501,7 @@ func (x *Confirmed) String() string {
 func (*Confirmed) ProtoMessage() {}
 
 func (x *Confirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[6]
+	mi := &file_messages_pragmatics_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +514,7 @@ func (x *Confirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmed.ProtoReflect.Descriptor instead.
 func (*Confirmed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{6}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Confirmed) GetFrom() string {
@@ -484,7 +556,7 @@ type Probe struct {
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +568,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[7]
+	mi := &file_messages_pragmatics_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +581,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{7}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Probe) GetFrom() string {
@@ -529,7 +601,7 @@ type Probed struct {
 
 func (x *Probed) Reset() {
 	*x = Probed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +613,7 @@ func (x *Probed) String() string {
 func (*Probed) ProtoMessage() {}
 
 func (x *Probed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[8]
+	mi := &file_messages_pragmatics_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +626,7 @@ func (x *Probed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probed.ProtoReflect.Descriptor instead.
 func (*Probed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{8}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Probed) GetFrom() string {
@@ -577,7 +649,7 @@ type Office struct {
 
 func (x *Office) Reset() {
 	*x = Office{}
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +661,7 @@ func (x *Office) String() string {
 func (*Office) ProtoMessage() {}
 
 func (x *Office) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[9]
+	mi := &file_messages_pragmatics_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +674,7 @@ func (x *Office) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Office.ProtoReflect.Descriptor instead.
 func (*Office) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{9}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Office) GetFrom() string {
@@ -631,14 +703,16 @@ func (x *Office) GetEpoch() uint64 {
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"` // of the replica's, never used twice
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`           // never used twice in a life of the replica, …
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // … which is one of the lives in this incarnation of its node, …
+	Life          uint64                 `protobuf:"varint,4,opt,name=life,proto3" json:"life,omitempty"`               // … and this one of those
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +724,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[10]
+	mi := &file_messages_pragmatics_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +737,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{10}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadRequest) GetFrom() string {
@@ -680,19 +754,35 @@ func (x *ReadRequest) GetNumber() uint64 {
 	return 0
 }
 
+func (x *ReadRequest) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetLife() uint64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
 // ReadMark answers a ReadRequest once a majority confirmed the ballot.
 type ReadMark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Slot          uint64                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`     // the highest slot proposed or adopted
-	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // the ReadRequest's
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // the ReadRequest's, as are those that follow
+	Incarnation   uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Life          uint64                 `protobuf:"varint,5,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadMark) Reset() {
 	*x = ReadMark{}
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +794,7 @@ func (x *ReadMark) String() string {
 func (*ReadMark) ProtoMessage() {}
 
 func (x *ReadMark) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[11]
+	mi := &file_messages_pragmatics_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +807,7 @@ func (x *ReadMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMark.ProtoReflect.Descriptor instead.
 func (*ReadMark) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{11}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReadMark) GetFrom() string {
@@ -741,6 +831,20 @@ func (x *ReadMark) GetNumber() uint64 {
 	return 0
 }
 
+func (x *ReadMark) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *ReadMark) GetLife() uint64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
 // Read asks the replica for a fresh read. Client → the replica beside it.
 type Read struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -752,7 +856,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +868,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[12]
+	mi := &file_messages_pragmatics_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +881,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{12}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Read) GetFrom() string {
@@ -805,7 +909,7 @@ type ReadReady struct {
 
 func (x *ReadReady) Reset() {
 	*x = ReadReady{}
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +921,7 @@ func (x *ReadReady) String() string {
 func (*ReadReady) ProtoMessage() {}
 
 func (x *ReadReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[13]
+	mi := &file_messages_pragmatics_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +934,7 @@ func (x *ReadReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReady.ProtoReflect.Descriptor instead.
 func (*ReadReady) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{13}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReadReady) GetFrom() string {
@@ -863,7 +967,7 @@ type Learned struct {
 
 func (x *Learned) Reset() {
 	*x = Learned{}
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +979,7 @@ func (x *Learned) String() string {
 func (*Learned) ProtoMessage() {}
 
 func (x *Learned) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[14]
+	mi := &file_messages_pragmatics_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +992,7 @@ func (x *Learned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Learned.ProtoReflect.Descriptor instead.
 func (*Learned) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{14}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Learned) GetFrom() string {
@@ -953,7 +1057,7 @@ type Decided struct {
 
 func (x *Decided) Reset() {
 	*x = Decided{}
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1069,7 @@ func (x *Decided) String() string {
 func (*Decided) ProtoMessage() {}
 
 func (x *Decided) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[15]
+	mi := &file_messages_pragmatics_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1082,7 @@ func (x *Decided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decided.ProtoReflect.Descriptor instead.
 func (*Decided) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{15}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decided) GetFrom() string {
@@ -1008,7 +1112,7 @@ type CatchUp struct {
 
 func (x *CatchUp) Reset() {
 	*x = CatchUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1124,7 @@ func (x *CatchUp) String() string {
 func (*CatchUp) ProtoMessage() {}
 
 func (x *CatchUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[16]
+	mi := &file_messages_pragmatics_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1137,7 @@ func (x *CatchUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatchUp.ProtoReflect.Descriptor instead.
 func (*CatchUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{16}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CatchUp) GetFrom() string {
@@ -1073,7 +1177,7 @@ type CaughtUp struct {
 
 func (x *CaughtUp) Reset() {
 	*x = CaughtUp{}
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1189,7 @@ func (x *CaughtUp) String() string {
 func (*CaughtUp) ProtoMessage() {}
 
 func (x *CaughtUp) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[17]
+	mi := &file_messages_pragmatics_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1202,7 @@ func (x *CaughtUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaughtUp.ProtoReflect.Descriptor instead.
 func (*CaughtUp) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{17}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CaughtUp) GetFrom() string {
@@ -1153,7 +1257,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1269,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[18]
+	mi := &file_messages_pragmatics_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1282,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{18}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SnapshotRequest) GetFrom() string {
@@ -1232,7 +1336,7 @@ type SnapshotChunk struct {
 
 func (x *SnapshotChunk) Reset() {
 	*x = SnapshotChunk{}
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1348,7 @@ func (x *SnapshotChunk) String() string {
 func (*SnapshotChunk) ProtoMessage() {}
 
 func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[19]
+	mi := &file_messages_pragmatics_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1361,7 @@ func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotChunk.ProtoReflect.Descriptor instead.
 func (*SnapshotChunk) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{19}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SnapshotChunk) GetFrom() string {
@@ -1323,7 +1427,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1439,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[20]
+	mi := &file_messages_pragmatics_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1452,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{20}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Hello) GetFrom() string {
@@ -1391,7 +1495,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1507,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[21]
+	mi := &file_messages_pragmatics_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1520,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{21}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Welcome) GetFrom() string {
@@ -1454,7 +1558,7 @@ type Configured struct {
 
 func (x *Configured) Reset() {
 	*x = Configured{}
-	mi := &file_messages_pragmatics_proto_msgTypes[22]
+	mi := &file_messages_pragmatics_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1570,7 @@ func (x *Configured) String() string {
 func (*Configured) ProtoMessage() {}
 
 func (x *Configured) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[22]
+	mi := &file_messages_pragmatics_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1583,7 @@ func (x *Configured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Configured.ProtoReflect.Descriptor instead.
 func (*Configured) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{22}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Configured) GetFrom() string {
@@ -1515,7 +1619,7 @@ type Flushed struct {
 
 func (x *Flushed) Reset() {
 	*x = Flushed{}
-	mi := &file_messages_pragmatics_proto_msgTypes[23]
+	mi := &file_messages_pragmatics_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1631,7 @@ func (x *Flushed) String() string {
 func (*Flushed) ProtoMessage() {}
 
 func (x *Flushed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[23]
+	mi := &file_messages_pragmatics_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1644,7 @@ func (x *Flushed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flushed.ProtoReflect.Descriptor instead.
 func (*Flushed) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{23}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Flushed) GetBelow() uint64 {
@@ -1567,7 +1671,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_messages_pragmatics_proto_msgTypes[24]
+	mi := &file_messages_pragmatics_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1683,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_pragmatics_proto_msgTypes[24]
+	mi := &file_messages_pragmatics_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1696,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_messages_pragmatics_proto_rawDescGZIP(), []int{24}
+	return file_messages_pragmatics_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Tick) GetGeneration() uint64 {
@@ -1621,10 +1725,15 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
 	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05heard\x18\x04 \x01(\x04R\x05heard\x12\x1a\n" +
-	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"F\n" +
+	"\bexecuted\x18\x05 \x01(\x04R\bexecuted\"v\n" +
 	"\aSucceed\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
-	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\"t\n" +
+	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x12\n" +
+	"\x04heir\x18\x03 \x01(\rR\x04heir\x12\x1a\n" +
+	"\breleased\x18\x04 \x01(\bR\breleased\"4\n" +
+	"\bRecorded\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\x04R\x05round\"t\n" +
 	"\aConfirm\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x16\n" +
@@ -1642,14 +1751,18 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x06Office\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12'\n" +
 	"\x06ballot\x18\x02 \x01(\v2\x0f.pmmc.v1.BallotR\x06ballot\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"9\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"o\n" +
 	"\vReadRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"J\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04life\x18\x04 \x01(\x04R\x04life\"\x80\x01\n" +
 	"\bReadMark\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x04R\x04slot\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"2\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04life\x18\x05 \x01(\x04R\x04life\"2\n" +
 	"\x04Read\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"7\n" +
@@ -1725,50 +1838,51 @@ func file_messages_pragmatics_proto_rawDescGZIP() []byte {
 	return file_messages_pragmatics_proto_rawDescData
 }
 
-var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_messages_pragmatics_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_messages_pragmatics_proto_goTypes = []any{
 	(*Ping)(nil),            // 0: pmmc.v1.Ping
 	(*Pong)(nil),            // 1: pmmc.v1.Pong
 	(*Canvass)(nil),         // 2: pmmc.v1.Canvass
 	(*Canvassed)(nil),       // 3: pmmc.v1.Canvassed
 	(*Succeed)(nil),         // 4: pmmc.v1.Succeed
-	(*Confirm)(nil),         // 5: pmmc.v1.Confirm
-	(*Confirmed)(nil),       // 6: pmmc.v1.Confirmed
-	(*Probe)(nil),           // 7: pmmc.v1.Probe
-	(*Probed)(nil),          // 8: pmmc.v1.Probed
-	(*Office)(nil),          // 9: pmmc.v1.Office
-	(*ReadRequest)(nil),     // 10: pmmc.v1.ReadRequest
-	(*ReadMark)(nil),        // 11: pmmc.v1.ReadMark
-	(*Read)(nil),            // 12: pmmc.v1.Read
-	(*ReadReady)(nil),       // 13: pmmc.v1.ReadReady
-	(*Learned)(nil),         // 14: pmmc.v1.Learned
-	(*Decided)(nil),         // 15: pmmc.v1.Decided
-	(*CatchUp)(nil),         // 16: pmmc.v1.CatchUp
-	(*CaughtUp)(nil),        // 17: pmmc.v1.CaughtUp
-	(*SnapshotRequest)(nil), // 18: pmmc.v1.SnapshotRequest
-	(*SnapshotChunk)(nil),   // 19: pmmc.v1.SnapshotChunk
-	(*Hello)(nil),           // 20: pmmc.v1.Hello
-	(*Welcome)(nil),         // 21: pmmc.v1.Welcome
-	(*Configured)(nil),      // 22: pmmc.v1.Configured
-	(*Flushed)(nil),         // 23: pmmc.v1.Flushed
-	(*Tick)(nil),            // 24: pmmc.v1.Tick
-	(*Ballot)(nil),          // 25: pmmc.v1.Ballot
-	(*PValue)(nil),          // 26: pmmc.v1.PValue
-	(*DecidedRun)(nil),      // 27: pmmc.v1.DecidedRun
-	(*Configuration)(nil),   // 28: pmmc.v1.Configuration
+	(*Recorded)(nil),        // 5: pmmc.v1.Recorded
+	(*Confirm)(nil),         // 6: pmmc.v1.Confirm
+	(*Confirmed)(nil),       // 7: pmmc.v1.Confirmed
+	(*Probe)(nil),           // 8: pmmc.v1.Probe
+	(*Probed)(nil),          // 9: pmmc.v1.Probed
+	(*Office)(nil),          // 10: pmmc.v1.Office
+	(*ReadRequest)(nil),     // 11: pmmc.v1.ReadRequest
+	(*ReadMark)(nil),        // 12: pmmc.v1.ReadMark
+	(*Read)(nil),            // 13: pmmc.v1.Read
+	(*ReadReady)(nil),       // 14: pmmc.v1.ReadReady
+	(*Learned)(nil),         // 15: pmmc.v1.Learned
+	(*Decided)(nil),         // 16: pmmc.v1.Decided
+	(*CatchUp)(nil),         // 17: pmmc.v1.CatchUp
+	(*CaughtUp)(nil),        // 18: pmmc.v1.CaughtUp
+	(*SnapshotRequest)(nil), // 19: pmmc.v1.SnapshotRequest
+	(*SnapshotChunk)(nil),   // 20: pmmc.v1.SnapshotChunk
+	(*Hello)(nil),           // 21: pmmc.v1.Hello
+	(*Welcome)(nil),         // 22: pmmc.v1.Welcome
+	(*Configured)(nil),      // 23: pmmc.v1.Configured
+	(*Flushed)(nil),         // 24: pmmc.v1.Flushed
+	(*Tick)(nil),            // 25: pmmc.v1.Tick
+	(*Ballot)(nil),          // 26: pmmc.v1.Ballot
+	(*PValue)(nil),          // 27: pmmc.v1.PValue
+	(*DecidedRun)(nil),      // 28: pmmc.v1.DecidedRun
+	(*Configuration)(nil),   // 29: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
-	25, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
-	25, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
-	25, // 2: pmmc.v1.Succeed.ballot:type_name -> pmmc.v1.Ballot
-	25, // 3: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
-	25, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
-	25, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
-	26, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
-	27, // 7: pmmc.v1.CatchUp.runs:type_name -> pmmc.v1.DecidedRun
-	26, // 8: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
-	27, // 9: pmmc.v1.CaughtUp.runs:type_name -> pmmc.v1.DecidedRun
-	28, // 10: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	26, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
+	26, // 1: pmmc.v1.Canvassed.ballot:type_name -> pmmc.v1.Ballot
+	26, // 2: pmmc.v1.Succeed.ballot:type_name -> pmmc.v1.Ballot
+	26, // 3: pmmc.v1.Confirm.ballot:type_name -> pmmc.v1.Ballot
+	26, // 4: pmmc.v1.Confirmed.ballot:type_name -> pmmc.v1.Ballot
+	26, // 5: pmmc.v1.Office.ballot:type_name -> pmmc.v1.Ballot
+	27, // 6: pmmc.v1.Decided.decided:type_name -> pmmc.v1.PValue
+	28, // 7: pmmc.v1.CatchUp.runs:type_name -> pmmc.v1.DecidedRun
+	27, // 8: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
+	28, // 9: pmmc.v1.CaughtUp.runs:type_name -> pmmc.v1.DecidedRun
+	29, // 10: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
 	11, // [11:11] is the sub-list for method output_type
 	11, // [11:11] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
@@ -1789,7 +1903,7 @@ func file_messages_pragmatics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_pragmatics_proto_rawDesc), len(file_messages_pragmatics_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -54,7 +54,7 @@ type Node struct {
 	began  time.Time
 	pids   sync.Map // the actors.Addr of a role that lives long → its *actor.PID
 	failed sync.Once
-	lives  atomic.Uint64 // of all roles, for Observe
+	lives  atomic.Uint64 // of all roles
 	alive  sync.Map      // the actors.Addr of each role that runs → its *mailbox
 	counts *counts
 

@@ -143,8 +143,8 @@ func (s *shell) start() {
 	s.timers, s.children = make(map[*timer]scheduler.CancelFunc), make(map[string]struct{})
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s.self)) // a hash takes all
-	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()))
 	s.life = s.node.lives.Add(1)
+	s.rand = rand.New(rand.NewPCG(s.node.Seed, h.Sum64()+s.life)) // no life repeats what another drew
 	s.node.alive.Store(s.self, s.mailbox)
 	s.role = s.build()
 	s.counted = s.node.counts.begin(s.self, s.role)
@@ -217,8 +217,11 @@ func (s *shell) Self() actors.Addr { return s.self }
 // Now is the time since the node began.
 func (s *shell) Now() time.Duration { return time.Since(s.node.began) }
 
-// Rand draws from the node's seed.
+// Rand draws from the node's seed, and from the life.
 func (s *shell) Rand() uint64 { return s.rand.Uint64() }
+
+// Life numbers the lives of all roles of the node.
+func (s *shell) Life() uint64 { return s.life }
 
 // Refuse counts a message.
 func (s *shell) Refuse(m proto.Message) { s.node.counts.refuse(s.self, m) }

@@ -63,14 +63,14 @@ func (r *Referee) leaderHears(l *leader, m proto.Message) {
 			l.first = max(l.first, m.Executed)
 		}
 	case *messages.ReadRequest:
-		l.reads.came(readQuestion{actors.Addr(m.From), m.Number}, r.at)
+		l.reads.came(readQuestion{actors.Addr(m.From), numberAsked(m)}, r.at)
 	case *messages.Confirmed:
 		l.inOffice = l.inOffice && actors.BallotOf(m.Ballot).Compare(l.adopted) <= 0
 		r.hearsConfirmed(l, m)
 	case *messages.Preempted:
 		l.inOffice = l.inOffice && actors.BallotOf(m.Ballot).Compare(l.adopted) <= 0
 	case *messages.Succeed:
-		l.succeeds = true
+		l.succeeds = l.succeeds || m.Heir == l.member.ID || m.Heir == 0
 	case *messages.Probed:
 		l.writes = l.writes || actors.Addr(m.From) == l.ownAcceptor()
 	}
@@ -184,6 +184,15 @@ func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 	case *messages.Pong:
 		if b := actors.BallotOf(m.Ballot); m.Active && b != l.adopted {
 			r.breaks("figures", fmt.Sprintf("%s says that it is in office under %s; it adopted %s", l.self, b, l.adopted))
+		}
+	case *messages.Succeed:
+		if b := actors.BallotOf(m.Ballot); b != l.adopted || !m.Released {
+			r.breaks("figures", fmt.Sprintf("%s asks for a successor of %s; it adopted %s", l.self, b, l.adopted))
+		}
+		l.reads.released = l.adopted
+	case *messages.Recorded:
+		if known := r.disks[l.self].known.round; m.Round > known {
+			r.breaks("S2", fmt.Sprintf("%s says that round %d is on disk; %d is", l.self, m.Round, known))
 		}
 	case *messages.Ping: // who is in office does not
 		l.inOffice = false

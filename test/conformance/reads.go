@@ -9,19 +9,32 @@ import (
 
 // readQuestion is a read request of a replica.
 type readQuestion struct {
-	from   actors.Addr
-	number uint64
+	from actors.Addr
+	readNumber
+}
+
+// readNumber tells the questions of all lives of a replica apart. A build before lives were
+// told says 0 for both.
+type readNumber struct{ incarnation, life, number uint64 }
+
+func numberAsked(m *messages.ReadRequest) readNumber {
+	return readNumber{m.Incarnation, m.Life, m.Number}
+}
+
+func numberMarked(m *messages.ReadMark) readNumber {
+	return readNumber{m.Incarnation, m.Life, m.Number}
 }
 
 // leaderReads is a leader's side of S8.
 type leaderReads struct {
-	asked  map[readQuestion]arrival
-	number uint64        // of the round under way, or the last
-	ballot actors.Ballot // that it confirms
-	begun  place
-	heard  acceptorSet
-	leases bool  // it asks for leases: a round of before may do, as clocks say and traces do not
-	proved place // when the last round began that a majority confirmed
+	asked    map[readQuestion]arrival
+	number   uint64        // of the round under way, or the last
+	ballot   actors.Ballot // that it confirms
+	begun    place
+	heard    acceptorSet
+	leases   bool          // it asks for leases: a round of before may do, as clocks say and traces do not
+	released actors.Ballot // it asked for a successor of this, and must not use a lease under it any more
+	proved   place         // when the last round began that a majority confirmed
 }
 
 // arrival is when a question came first, and when it was last repeated on the way.
@@ -76,12 +89,12 @@ func (r *Referee) hearsConfirmed(l *leader, m *messages.Confirmed) {
 // saysMark judges S8 at the leader: a majority confirmed its ballot in a round that
 // began after the question came, and the mark is no lower than what it proposed.
 func (r *Referee) saysMark(l *leader, to actors.Addr, m *messages.ReadMark) {
-	q := readQuestion{to, m.Number}
+	q := readQuestion{to, numberMarked(m)}
 	came, asked := l.reads.asked[q]
 	switch {
 	case !asked:
 		r.breaks("S8", fmt.Sprintf("%s was not asked for mark %d", l.self, m.Number))
-	case l.reads.proved <= came.first && (!l.reads.leases || l.reads.proved == 0):
+	case l.reads.proved <= came.first && (!l.reads.leases || l.reads.proved == 0 || l.reads.released == l.adopted):
 		r.breaks("S8", fmt.Sprintf("%s gives a mark, and no majority confirmed its ballot in a round that began after the question",
 			l.self), past{came.first, l.self, fmt.Sprintf("received question %d of %s", m.Number, to)})
 	case m.Slot < l.highest:
@@ -91,10 +104,10 @@ func (r *Referee) saysMark(l *leader, to actors.Addr, m *messages.ReadMark) {
 
 // replicaReads is a replica's side of S8.
 type replicaReads struct {
-	wanted uint64            // the last read that came
-	asked  map[uint64]uint64 // by question: the last read that it is for
-	marks  []readMark        // that were received and are of use
-	served uint64            // reads up to this may look
+	wanted uint64                // the last read that came
+	asked  map[readNumber]uint64 // by question of this life: the last read that it is for
+	marks  []readMark            // that were received and are of use
+	served uint64                // reads up to this may look
 	must   []mustSee
 }
 
@@ -119,16 +132,16 @@ func (r *Referee) hearsRead(rep *replica, m *messages.Read) {
 // before it need none any more.
 func (rep *replica) hearsMark(m *messages.ReadMark) {
 	o := &rep.reads
-	read, ok := o.asked[m.Number]
+	read, ok := o.asked[numberMarked(m)]
 	if !ok {
 		return
 	}
 	if read > o.served {
 		o.marks = append(o.marks, readMark{read, m.Slot})
 	}
-	for number := range o.asked {
-		if number <= m.Number {
-			delete(o.asked, number)
+	for q := range o.asked {
+		if q.number <= m.Number {
+			delete(o.asked, q)
 		}
 	}
 }

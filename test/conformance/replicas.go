@@ -22,7 +22,7 @@ type replica struct {
 }
 
 // start begins a life: the state is that of the process, and nothing else is left.
-func (rep *replica) start() { rep.reads = replicaReads{asked: make(map[uint64]uint64)} }
+func (rep *replica) start() { rep.reads = replicaReads{asked: make(map[readNumber]uint64)} }
 
 // openReplica goes on from what a disk holds: no less than the replica said that was
 // there (S5), and no more than was executed.
@@ -91,7 +91,7 @@ func (r *Referee) replicaSays(p *role, rep *replica, to actors.Addr, m proto.Mes
 	case *messages.Response:
 		r.responds(rep, to, m)
 	case *messages.ReadRequest:
-		rep.reads.asked[m.Number] = rep.reads.wanted
+		rep.reads.asked[numberAsked(m)] = rep.reads.wanted
 	case *messages.ReadReady:
 		r.saysReady(rep, m)
 	case *messages.SnapshotChunk:

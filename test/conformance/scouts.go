@@ -100,6 +100,10 @@ func (r *Referee) scoutSays(p *role, c *campaign, to actors.Addr, m proto.Messag
 		r.adopts(p, c, to, m)
 	case *messages.Preempted:
 		r.preempted(p, to, m)
+	case *messages.Promising:
+		if b := actors.BallotOf(m.Ballot); b != c.ballot || to != p.parent {
+			r.breaks("figures", fmt.Sprintf("%s says to %s that %s is being promised", p.self, to, b))
+		}
 	default:
 		r.breaks("figures", fmt.Sprintf("%s is a scout and does not say this", p.self))
 	}

@@ -113,7 +113,7 @@ func (w *world) elect(t *testing.T, member string) {
 		p.role.Receive(p, &messages.Tick{})
 		w.deliver(func(e envelope) bool {
 			switch e.m.(type) {
-			case *messages.Canvass, *messages.Canvassed, *messages.Probe, *messages.Probed:
+			case *messages.Canvass, *messages.Canvassed, *messages.Probe, *messages.Probed, *messages.Recorded:
 				return true
 			case *messages.Ping: // nobody answers: the one in office is gone, or thought to be
 				return false

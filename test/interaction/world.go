@@ -183,6 +183,9 @@ func (p *process) Now() time.Duration { return 0 }
 // Rand is no choice of the script's.
 func (p *process) Rand() uint64 { return 0 }
 
+// Life is always the first.
+func (p *process) Life() uint64 { return 1 }
+
 // Refuse shows a message that a role has no use for.
 func (p *process) Refuse(m proto.Message) { p.w.say("  %s refuses %T\n", short(p.self), m) }
 

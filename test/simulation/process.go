@@ -114,6 +114,9 @@ func (p *process) Now() time.Duration {
 // Rand draws from the seed.
 func (p *process) Rand() uint64 { return p.node.world.rng.Uint64() }
 
+// Life is its number.
+func (p *process) Life() uint64 { return p.life }
+
 // Refuse is never called: roles are sent what they know.
 func (p *process) Refuse(m proto.Message) { p.node.world.broken("%s refuses %T", p.self, m) }
 

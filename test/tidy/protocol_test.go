@@ -32,6 +32,7 @@ func (*sink) Recall(uint64, uint64, func(*messages.PValue) bool) {}
 func (*sink) After(time.Duration, proto.Message) {}
 func (*sink) Now() time.Duration                 { return 0 }
 func (*sink) Rand() uint64                       { return 1 }
+func (*sink) Life() uint64                       { return 1 }
 
 // blank is a State without commands.
 type blank struct{ out uint64 }
