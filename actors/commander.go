@@ -95,5 +95,17 @@ func (c *Commander) ask(env Env) {
 			env.Send(a, c.p2a)
 		}
 	}
-	env.After(resendIn(env, c.Resend, c.resent), &messages.Tick{})
+	env.After(resendIn(env, c.patience(), c.resent), &messages.Tick{})
+}
+
+// smallDecree is how many bytes a decree may have to be sent again soon.
+const smallDecree = 4 << 10
+
+// patience is how long a commander waits before it asks again: Resend, or half of that where
+// it costs next to nothing. A large decree may be on its way for as long, and would come twice.
+func (c *Commander) patience() time.Duration {
+	if len(c.PValue.GetDecree()) <= smallDecree {
+		return c.Resend / 2
+	}
+	return c.Resend
 }
