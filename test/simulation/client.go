@@ -30,15 +30,12 @@ type attempt struct {
 	record  *record
 }
 
-// threads is how many writes a client has open.
-const threads = 4
-
 func newClient(n *Node) *Client {
 	c := &Client{node: n, open: make(map[uint64]*attempt), reads: make(map[uint64]*attempt)}
 	if n.Client != nil {
 		c.stopped = n.Client.stopped
 	}
-	for range threads {
+	for range n.world.Threads {
 		c.write()
 	}
 	c.readAgain()

@@ -83,7 +83,13 @@ func TestALeaderWhoseDiskHangsLosesOffice(t *testing.T) {
 // judged is a world without faults of its own, under the referee, that has started.
 func judged(t *testing.T, seed uint64, nodes int) (w *World, finish func()) {
 	t.Helper()
-	w = NewWorld(seed, nodes, Faults{Delay: tick / 20, Sync: tick / 20})
+	return judgedWith(t, seed, nodes, Faults{Delay: tick / 20, Sync: tick / 20})
+}
+
+// judgedWith is such a world with faults.
+func judgedWith(t *testing.T, seed uint64, nodes int, f Faults) (w *World, finish func()) {
+	t.Helper()
+	w = NewWorld(seed, nodes, f)
 	referee := conformance.New(conformance.Options{})
 	w.Observe = func(e actors.Event) {
 		if b := referee.Judge(e); b != nil {

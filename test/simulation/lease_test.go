@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
 )
 
 // TestALeaseHoldsWithinTheBoundOnly cuts the leader in office off, with clients on both
@@ -64,6 +65,60 @@ func TestALeaseHoldsWithinTheBoundOnly(t *testing.T) {
 				t.Errorf("a read that misses a write was caught: %t, want %t", caught, c.breaks)
 			}
 		})
+	}
+}
+
+// TestALeaseLetsTheOfficeMove has the office moved while a lease stands that would keep every
+// other leader out for far longer.
+func TestALeaseLetsTheOfficeMove(t *testing.T) {
+	const lease = 40 * tick
+	for seed := uint64(1); seed <= 10; seed++ {
+		w, finish := judgedWith(t, seed, 3, Faults{Delay: tick / 20, Sync: tick / 20, Lease: lease, Drift: 0.05})
+		w.Run(100 * tick) // acceptors wait out a lease that they may have granted before
+		for range 10 {
+			begin, to := w.Now, w.other(w.inOffice(t))
+			if !w.move(to) || w.Now-begin > 6*tick {
+				t.Fatalf("seed %d: after %v the office is not with %s:%s", seed, w.Now-begin, to.name, to.view())
+			}
+			w.Run(w.draw(20 * tick)) // the new one gets a lease of its own, or not yet
+		}
+		finish()
+	}
+}
+
+// S8: a leader that asks for a successor uses its lease no more, though it is cut off and does
+// not hear that another one is in office, and though the messages of the move come late,
+// twice, or not at all.
+func TestS8_NoLeaseOutlivesAMove(t *testing.T) {
+	moved := 0
+	for seed := uint64(1); seed <= 25; seed++ {
+		w, finish := judgedWith(t, seed, 3, Faults{
+			Delay: tick / 2, Sync: tick / 20, Loss: 0.1, Repeat: 0.2, Lease: 20 * tick, Drift: 0.05, Clocks: 0.05,
+		})
+		w.Run(100 * tick)
+		for range 8 {
+			from := w.findOffice()
+			if from == nil {
+				w.Run(30 * tick)
+				continue
+			}
+			to := w.other(from)
+			w.deliver(from.name, actors.LeaderAddr(from.name, w.Config.Epoch), &messages.Succeed{
+				Ballot: from.leader().View().Ballot.Proto(), Heir: to.member().ID,
+			})
+			w.Run(w.draw(2 * tick))
+			w.isolate(from) // it may serve reads at its side, if it thinks that it may
+			w.Run(15 * tick)
+			if w.findOffice() == to {
+				moved++
+			}
+			w.Heal()
+			w.Run(20 * tick)
+		}
+		finish()
+	}
+	if moved < 20 {
+		t.Errorf("the office moved %d times within a lease: the test shows too little", moved)
 	}
 }
 

@@ -32,6 +32,8 @@ type Node struct {
 	ahead  time.Duration // … and how far it has jumped
 	slow   time.Duration // that everything takes longer to reach it
 	hangs  bool          // its disk completes nothing
+	paused bool          // its process stands still, …
+	held   []func()      // … and this comes when it goes on
 }
 
 // tick is that of the roles, by which all else is measured.
@@ -66,6 +68,7 @@ func (n *Node) member() (m actors.Member) {
 // Start starts a node on what its disk holds.
 func (n *Node) Start() {
 	n.up, n.hangs, n.life = true, false, n.life+1
+	n.paused, n.held = false, nil
 	n.roles = make(map[actors.Addr]*process)
 	n.state = NewState(n)
 	n.state.load(n.saved)
@@ -185,7 +188,7 @@ func (n *Node) endEpoch(epoch uint64) {
 
 func (n *Node) newAcceptor(c actors.Configuration) actors.Role {
 	return actors.NewAcceptor(actors.AcceptorOptions{
-		Configuration: c, ChunkBytes: 1200, RetainSlots: n.world.Retain, RetainBytes: 4000, MemoryBytes: 300, Lease: n.world.Lease,
+		Configuration: c, ChunkBytes: n.world.Chunk, RetainSlots: n.world.Retain, RetainBytes: 4000, MemoryBytes: 300, Lease: n.world.Lease,
 	})
 }
 
@@ -283,8 +286,32 @@ func (n *Node) harden(count int) {
 	}
 }
 
+// pause has the node's process stand still, as SIGSTOP does: what it is sent waits, its timers
+// are late, and its clock and its disk go on.
+func (n *Node) pause() {
+	n.world.Counts["pause"]++
+	n.world.tell("%s stands still", n.name)
+	n.paused = true
+}
+
+// resume has a process that stood still go on, with all that came meanwhile.
+func (n *Node) resume() {
+	n.world.tell("%s goes on", n.name)
+	held := n.held
+	n.paused, n.held = false, nil
+	for _, do := range held {
+		if n.up {
+			do()
+		}
+	}
+}
+
 // release lets out what the disk barriers of the roles allow.
 func (n *Node) release() {
+	if n.paused {
+		n.held = append(n.held, n.release)
+		return
+	}
 	for _, addr := range slices.Sorted(maps.Keys(n.roles)) {
 		if p := n.roles[addr]; p != nil {
 			p.release()
@@ -294,6 +321,10 @@ func (n *Node) release() {
 
 // receive hands a message to a role, if it lives.
 func (n *Node) receive(to actors.Addr, m proto.Message) {
+	if n.paused {
+		n.held = append(n.held, func() { n.receive(to, m) })
+		return
+	}
 	switch c := m.(type) {
 	case *messages.Configured:
 		n.configured(c)

@@ -51,6 +51,8 @@ type Faults struct {
 	Pipeline int    // 4 if 0
 	Batch    int    // commands in a decree; 8 if 0
 	Retain   uint64 // slots, for those who lag; 20 if 0
+	Threads  int    // writes that a client has open; 4 if 0
+	Chunk    int    // bytes of pvalues in a p1b; 1200 if 0
 }
 
 type event struct {
@@ -77,6 +79,7 @@ func (q *events) Pop() any {
 // NewWorld makes a world of n members, all down.
 func NewWorld(seed uint64, n int, f Faults) *World {
 	f.Window, f.Pipeline, f.Batch, f.Retain = orElse(f.Window, 16), orElse(f.Pipeline, 4), orElse(f.Batch, 8), orElse(f.Retain, 20)
+	f.Threads, f.Chunk = orElse(f.Threads, 4), orElse(f.Chunk, 1200)
 	w := &World{
 		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool),
 	}
