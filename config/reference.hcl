@@ -190,16 +190,18 @@ protocol {
   # What it does not grow above, however often leaders push each other out.
   timeout_max = "5s"
 
-  # By what it grows when a leader was pushed out: a number above 1, at most 10.
+  # By what it grows when two leaders run at once and one pushes the other out, or when
+  # a run was too slow for the network: a number above 1, at most 10.
   timeout_factor = 2
 
   # By how much it shrinks with each decision: much less than it grows by, so that a
-  # quiet time does not undo at once what was learned in a bad one.
+  # quiet time does not undo at once what was learned in a bad one. While a leader is in
+  # office it also returns to timeout, by half in 180 pings.
   timeout_step = "1ms"
 
   # How long a question to acceptors stays without an answer before it is asked
-  # again; then twice as long, up to eight times. Above a round trip with an fsync in
-  # it, or everything is said twice.
+  # again; then twice as long, up to eight times. Decrees of up to 4 KiB are sent again
+  # after half of it. Above a round trip with an fsync in it, or everything is said twice.
   resend = "100ms"
 
   # How long a leader in office waits for its own disk. When the disk has completed no
@@ -212,7 +214,8 @@ protocol {
   # acceptors keeps any other out, or "off". With a lease, reads need no round trip to
   # the acceptors; but while a clock drifts by more than clock_drift, a read may be
   # stale. Without one reads are fresh whatever the clocks do. More than ping, and not
-  # more than timeout_min. The same on all members.
+  # more than timeout_min. The same on all members. To move the office the leader gives its
+  # lease up; if nobody takes over, its reads need round trips until the next election.
   lease = "off"
 
   # By how much the clock of any member may be too fast or too slow, as a part of 1, for
