@@ -164,6 +164,7 @@ func (r *remains) recover(id *messages.Identity, dir string) error {
 	me := r.member
 	me.Leader, me.Acceptor = true, true
 	next.Members = []actors.Member{me}
+	next.LastID = r.state.lastID(old...)
 	if err := r.state.begin(&next, max(r.state.SlotOut(), r.highest)); err != nil {
 		return fmt.Errorf("cluster: recover: %w", err)
 	}

@@ -212,3 +212,75 @@ func TestRestoreBegins(t *testing.T) {
 		t.Errorf("a node starts on half a restore: %v", err)
 	}
 }
+
+// TestS13_AMembersNumberIsNeverGivenAgain: member 4 of the old cluster had written, or was removed,
+// before its number could be told from a free one by the new members alone.
+func TestS13_AMembersNumberIsNeverGivenAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		client uint32 // whose command was executed last; 0 for nobody's
+		lastID uint32 // of the old cluster's configuration
+		want   uint32
+	}{
+		{"no member had a higher number", 3, 3, 3},
+		{"a session of a member that is gone", 4, 3, 4},
+		{"a member that is gone, and wrote nothing", 0, 7, 7},
+		{"both", 5, 6, 6},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			old := left(t, 2, nil)
+			s, err := old.openState(openText)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := old.configuration()
+			c.LastID, c.First = tt.lastID, 3
+			changes := actors.Changes{Configurations: []*messages.Configuration{c.Proto()}}
+			if tt.client != 0 {
+				changes.Put = []*messages.SessionRecord{{Client: tt.client, Incarnation: 1 << 32, Slot: 3}}
+			}
+			s.Commit(3, changes)
+			if _, err := s.machine.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			snapshot, err := s.machine.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var file bytes.Buffer
+			if _, err := snapshot.WriteTo(&file); err != nil {
+				t.Fatal(err)
+			}
+			for _, member := range []string{"alpha", "beta"} {
+				o := optionsOf(t.TempDir(), member)
+				if err := Restore(o, openText, bytes.NewReader(file.Bytes()), []byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				lastIDIs(t, o, tt.want)
+			}
+			if err := Recover(old, openText, yes); err != nil {
+				t.Fatal(err)
+			}
+			lastIDIs(t, old, tt.want)
+		})
+	}
+}
+
+// lastIDIs looks for the highest number in what a node would go on with.
+func lastIDIs(t *testing.T, o Options, want uint32) {
+	t.Helper()
+	s, err := o.openState(openText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, _ := o.configuration().Named(o.Member)
+	id, err := readIdentity(o.DataDir, o.Cluster, me.ID, o.Member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, all := range map[string][]*messages.Configuration{"state": s.Configurations(), "identity": id.Configurations} {
+		if len(all) != 1 || all[0].LastId != want {
+			t.Errorf("%s: the %s has %v, want last_id %d", o.Member, what, all, want)
+		}
+	}
+}

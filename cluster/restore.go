@@ -50,6 +50,7 @@ func Restore(o Options, open func(dir string) (StateMachine, error), snapshot io
 	}
 	c := o.configuration()
 	c.Origin = o.origin(hash)
+	c.LastID = s.lastID(c)
 	if err := s.begin(&c, s.SlotOut()); err != nil {
 		return fmt.Errorf("cluster: restore: %w", err)
 	}
@@ -109,6 +110,24 @@ func (s *state) begin(c *actors.Configuration, slot uint64) error {
 	s.Commit(slot, actors.Changes{Configurations: []*messages.Configuration{c.Proto()}})
 	_, err := s.machine.Flush()
 	return err
+}
+
+// lastID is the highest number that a member ever had, as far as the state and others know
+// (S13): a new member must not go on with the session of one that had its number before.
+func (s *state) lastID(others ...actors.Configuration) (last uint32) {
+	for _, m := range s.Configurations() {
+		others = append(others, actors.ConfigurationOf(m))
+	}
+	for _, c := range others {
+		last = max(last, c.LastID)
+		for _, m := range c.Members {
+			last = max(last, m.ID)
+		}
+	}
+	for _, r := range s.Sessions() {
+		last = max(last, r.Client)
+	}
+	return last
 }
 
 // incarnations is the highest incarnation of any client that the state knows: those of
