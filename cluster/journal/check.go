@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -97,15 +94,4 @@ func (l *Log) checkOne(r *reader, index uint64) (bytes int, err error) {
 	}
 	_, n, err := r.next(index, func(*messages.Record) error { return nil })
 	return n, err
-}
-
-// CheckDir looks at all files of a journal that is not in use, and changes nothing but what
-// a crash left undone at its end. It returns a *CorruptError for the first damage.
-func CheckDir(dir string) error {
-	o := Options{Dir: dir, Failed: func(error) {}, Logger: hclog.New(&hclog.LoggerOptions{Output: io.Discard})}
-	l, err := Open(o)
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,9 +71,33 @@ func fixture(t testing.TB) (s snapshot, want []*messages.Record, marks [][]byte)
 	return s, want, marks
 }
 
+// salvaged is how many pvalues Salvage finds, which must be the first ones.
+func salvaged(t *testing.T, dir string, want []*messages.Record) (n int, damage error) {
+	t.Helper()
+	damage = Salvage(dir, func(rec *messages.Record) {
+		if rec.GetPvalue() != nil {
+			if n++; !proto.Equal(rec, want[n]) {
+				t.Fatalf("record %d is %v", n, rec)
+			}
+		}
+	})
+	return n, damage
+}
+
 // reopen opens dir and tells how many pvalues it replays; -1 is a refusal, which
-// must be a CorruptError.
+// must be a CorruptError. Salvage must find the same damage. It may find more: Open does not read
+// raft-wal's own bytes of a full segment.
 func reopen(t *testing.T, dir string, want []*messages.Record) int {
+	t.Helper()
+	readable, damage := salvaged(t, dir, want)
+	n := replayed(t, dir, want)
+	if n == -1 && damage == nil || damage == nil && n != readable {
+		t.Fatalf("Open replays %d pvalues, Salvage finds %d, and the error %v", n, readable, damage)
+	}
+	return n
+}
+
+func replayed(t *testing.T, dir string, want []*messages.Record) int {
 	t.Helper()
 	l, err := Open(Options{Dir: dir, SegmentBytes: minSegmentBytes, Failed: func(error) {}})
 	if err != nil {
@@ -342,5 +367,104 @@ func TestDamageInARunningJournalIsFound(t *testing.T) {
 	}
 	if err := l.Check(t.Context(), at); !errors.Is(err, ErrClosed) {
 		t.Errorf("check of a closed journal: %v", err)
+	}
+}
+
+// TestSalvageReadsUpToTheDamage damages one batch after the other: the ones in front of it are found,
+// and no file is changed.
+func TestSalvageReadsUpToTheDamage(t *testing.T) {
+	s, want, _ := fixture(t)
+	dir := filepath.Join(t.TempDir(), "j")
+	for n := range 9 {
+		damaged := make(snapshot)
+		for name, b := range s {
+			damaged[name] = b
+			if at := bytes.Index(b, want[n+1].GetPvalue().Decree); filepath.Ext(name) == ".wal" && at >= 0 {
+				damaged[name] = bytes.Clone(b)
+				damaged[name][at] ^= 1
+			}
+		}
+		damaged.restore(t, dir)
+		var c *CorruptError
+		if got, err := salvaged(t, dir, want); got != n || !errors.As(err, &c) || c.Index != uint64(n+1) {
+			t.Errorf("batch %d is damaged: %d pvalues in front of it, error %v", n+1, got, err)
+		}
+		if after := snap(t, dir); !maps.EqualFunc(damaged, after, bytes.Equal) {
+			t.Error("Salvage changed a file")
+		}
+	}
+}
+
+// TestOwnerIsKept: it outlives restarts, new segments and cuts; a journal that must exist is not made.
+func TestOwnerIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	missing := func() {
+		t.Helper()
+		o := must(t, dir, minSegmentBytes)
+		o.Existing = true
+		if _, err := Open(o); !errors.As(err, new(*MissingError)) {
+			t.Errorf("it was to exist: %v", err)
+		}
+	}
+	missing()
+	if has, err := HasFiles(dir); has || err != nil {
+		t.Errorf("the refusal made files: %t, %v", has, err)
+	}
+	for _, name := range []string{"", lockFile} { // a mount point, or one on which a start was refused
+		if name == "" {
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		missing()
+	}
+	memory := NewMemory(nil)
+	for n := uint64(1); n < 4; n++ {
+		whose := Owner{Salt: 7, Incarnation: n, Executed: 3 * n}
+		l, err := Open(must(t, dir, minSegmentBytes))
+		l = opened(t, l, err)
+		m, err := memory.Open(must(t, "", minSegmentBytes))
+		m = opened(t, m, err)
+		for _, j := range []*Log{l, m} {
+			if was := j.Owner(); was.Incarnation != n-1 {
+				t.Errorf("the owner is %+v at start %d", was, n)
+			}
+			if err := j.Own(whose); err != nil {
+				t.Fatal(err)
+			}
+			for slot := range uint64(20) { // some segments
+				write(t, j, pvalue(acceptor, 20*n+slot, n, 90))
+			}
+			j.Append(forgotten(20*n+18), nil)
+			write(t, j, pvalue(acceptor, 20*n+20, n, 90))
+			if n == 2 {
+				j.Crash()
+			} else if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := j.Owner(); got != whose {
+				t.Errorf("the owner is %+v, want %+v", got, whose)
+			}
+		}
+		if got, err := ReadOwner(dir); got != whose || err != nil {
+			t.Errorf("on disk the owner is %+v, %v, want %+v", got, err, whose)
+		}
+	}
+}
+
+// TestPutAside keeps what was put aside before.
+func TestPutAside(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	for _, want := range []string{"", dir + ".damaged", dir + ".damaged-2"} {
+		if want != "" {
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := PutAside(dir); got != want || err != nil {
+			t.Errorf("put aside as %q, %v, want %q", got, err, want)
+		}
 	}
 }

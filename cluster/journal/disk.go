@@ -34,6 +34,11 @@ type disk struct {
 
 // openDisk opens a journal, or makes one. vfs is where raft-wal writes.
 func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
+	if o.Existing {
+		if err := refuseMissing(o.Dir); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -56,7 +61,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 		return nil, err
 	}
 	if d.meta == nil {
-		err = d.begin()
+		err = d.begin(o.Existing)
 	} else {
 		d.seed = d.meta.state.Salt
 		err = d.recoverTail()
@@ -80,23 +85,48 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	return d, nil
 }
 
-// begin prepares a new journal. Segments without a list of them are no new
-// journal, and raft-wal would delete them.
-func (d *disk) begin() error {
-	names, err := files{}.ListDir(d.dir)
-	if err != nil {
+// refuseMissing refuses a directory that does not exist, or holds nothing but a lock.
+func refuseMissing(dir string) error {
+	names, err := files{}.ListDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return &MissingError{Path: dir}
+	case err != nil:
 		return fmt.Errorf("journal: %w", err)
+	case !slices.ContainsFunc(names, func(name string) bool { return name != lockFile }):
+		return &MissingError{Path: dir}
 	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".wal") {
-			path := filepath.Join(d.dir, metaName)
-			return &CorruptError{Path: path, Offset: -1, Why: "missing, but there are segments, such as " + name}
-		}
+	return nil
+}
+
+// begin prepares a new journal, unless there must be one. Segments without a list of them
+// are no new journal, and raft-wal would delete them.
+func (d *disk) begin(existing bool) error {
+	if err := refuseUnlisted(d.dir); err != nil {
+		return err
+	}
+	if existing {
+		return &MissingError{Path: d.dir}
 	}
 	if _, err := rand.Read(d.seed[:]); err != nil {
 		return fmt.Errorf("journal: draw a salt: %w", err)
 	}
 	d.meta = &meta{dir: d.dir, room: d.room, state: metaState{Salt: d.seed}}
+	return nil
+}
+
+// refuseUnlisted refuses a directory that has segments though it has no list of them.
+func refuseUnlisted(dir string) error {
+	names, err := files{}.ListDir(dir)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".wal") {
+			path := filepath.Join(dir, metaName)
+			return &CorruptError{Path: path, Offset: -1, Why: "missing, but there are segments, such as " + name}
+		}
+	}
 	return nil
 }
 
@@ -168,6 +198,10 @@ func (d *disk) write(index uint64, chain uint32, b []byte) error {
 	}
 	return d.mark.set(index, chain)
 }
+
+func (d *disk) owner() Owner { return d.meta.owner() }
+
+func (d *disk) own(o Owner) error { return d.meta.own(o) }
 
 func (d *disk) settle() error { return d.mark.settle() }
 

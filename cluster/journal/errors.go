@@ -38,6 +38,13 @@ func (e *CorruptError) Hint() string {
 		"give the machine an empty data directory and add it as a new member."
 }
 
+// A MissingError says that there is no journal where there must be one.
+type MissingError struct {
+	Path string // the directory
+}
+
+func (e *MissingError) Error() string { return fmt.Sprintf("journal %s: missing or empty", e.Path) }
+
 // A LockedError says that another process has the journal open.
 type LockedError struct {
 	Path string // of the lock file

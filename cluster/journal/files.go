@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -159,6 +160,9 @@ const lockFile = "lock"
 func lockDir(dir string) (io.Closer, error) {
 	path := filepath.Join(dir, lockFile)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, syscall.EROFS) {
+		f, err = os.Open(path) // a node may run on the directory by way of another mount
+	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}

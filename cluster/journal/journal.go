@@ -39,16 +39,30 @@ type Journal interface {
 	// Owners lists the owners of live pvalues, in alphabetical order, as far as what they
 	// appended is on disk.
 	Owners() []string
+	// Owner is what the last Own wrote; zero in a new journal.
+	Owner() Owner
+	// Own makes durable to whom the journal belongs. It is called before the first Append.
+	Own(Owner) error
 	// Stats tells how the journal is doing.
 	Stats() Stats
 	// Close writes what is queued and ends the use.
 	Close() error
 }
 
+// Owner says to which data directory a journal belongs, and how far that directory was when
+// a node last started on it (S11, S13).
+type Owner struct {
+	Salt        uint64 // drawn once for the directory; 0 if not known
+	Incarnation uint64 // of the last start
+	Executed    uint64 // the first slot that was not in the state on disk at that start
+}
+
 // Options are what a journal needs to know.
 type Options struct {
 	// Dir is where the files are. It is made when it is not there. A [Memory] has none.
 	Dir string
+	// Existing refuses, with a *MissingError, to make a new journal.
+	Existing bool
 	// SegmentBytes is the size of a segment, in which the front is cut: at least
 	// 1 KiB, at most 1 GiB; 0 stands for 16 MiB.
 	SegmentBytes int

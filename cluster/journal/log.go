@@ -174,6 +174,17 @@ func (l *Log) nudge() {
 	}
 }
 
+// Owner is what the last Own wrote.
+func (l *Log) Owner() Owner { return l.store.owner() }
+
+// Own makes durable to whom the journal belongs.
+func (l *Log) Own(o Owner) error {
+	if err := l.store.own(o); err != nil {
+		return fmt.Errorf("journal: write whose it is: %w", err)
+	}
+	return nil
+}
+
 // Stats tells how the journal is doing.
 func (l *Log) Stats() Stats {
 	bytes, segments := l.store.usage()

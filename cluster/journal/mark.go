@@ -40,10 +40,7 @@ func openMark(dir string, fresh bool) (*mark, error) {
 	valid := m.parse(b)
 	switch {
 	case fresh && m.index > 0:
-		return nil, &CorruptError{
-			Path: filepath.Join(dir, metaName), Offset: -1,
-			Why: fmt.Sprintf("missing, but batch %d was acknowledged", m.index),
-		}
+		return nil, unlisted(dir, m.index)
 	case !fresh && b == nil:
 		return nil, &CorruptError{Path: path, Offset: -1, Why: "missing"}
 	case !fresh && !valid:
@@ -62,6 +59,14 @@ func openMark(dir string, fresh bool) (*mark, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	return m, nil
+}
+
+// unlisted is the error for a journal without its list of segments.
+func unlisted(dir string, acknowledged uint64) error {
+	return &CorruptError{
+		Path: filepath.Join(dir, metaName), Offset: -1,
+		Why: fmt.Sprintf("missing, but batch %d was acknowledged", acknowledged),
+	}
 }
 
 // parse reads the newer one of the copies, or returns false when neither is whole.

@@ -14,6 +14,7 @@ type Memory struct {
 
 	mu    sync.Mutex
 	parts []*memorySegment // the last one is being filled
+	whose Owner
 	open  bool
 }
 
@@ -86,6 +87,19 @@ func (m *memoryStore) write(index uint64, _ uint32, b []byte) error {
 	if tail.bytes += len(b); tail.bytes >= m.segmentBytes {
 		m.parts = append(m.parts, &memorySegment{first: index + 1})
 	}
+	return nil
+}
+
+func (m *memoryStore) owner() Owner {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whose
+}
+
+func (m *memoryStore) own(o Owner) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.whose = o
 	return nil
 }
 

@@ -32,7 +32,8 @@ type meta struct {
 }
 
 type metaState struct {
-	Salt salt
+	Salt  salt
+	Owner Owner // zero from an earlier version
 	types.PersistentState
 }
 
@@ -94,22 +95,45 @@ func (m *meta) Load(string) (types.PersistentState, error) {
 
 // CommitState replaces the list durably.
 func (m *meta) CommitState(p types.PersistentState) error {
-	m.committing.Lock()
-	defer m.committing.Unlock()
 	p.Segments = slices.Clone(p.Segments)
 	for i := range p.Segments {
 		p.Segments[i].Codec = codecID // see filer
 	}
+	err := m.replace(func(next *metaState) { next.PersistentState = p }, func(write func() error) error {
+		return m.room.try("the list of segments", write)
+	})
+	if err != nil {
+		m.fail(fmt.Errorf("write the list of segments: %w", err))
+	}
+	return err
+}
+
+// own replaces the owner durably. A start on a full disk fails rather than waits.
+func (m *meta) own(o Owner) error {
+	return m.replace(func(next *metaState) { next.Owner = o }, func(write func() error) error { return write() })
+}
+
+// owner is the owner that was written last.
+func (m *meta) owner() Owner {
 	m.mu.Lock()
-	next := metaState{Salt: m.state.Salt, PersistentState: p}
+	defer m.mu.Unlock()
+	return m.state.Owner
+}
+
+// replace writes the file with a change; try calls write.
+func (m *meta) replace(change func(*metaState), try func(write func() error) error) error {
+	m.committing.Lock()
+	defer m.committing.Unlock()
+	m.mu.Lock()
+	next := m.state
 	m.mu.Unlock()
+	change(&next)
 	b, err := json.Marshal(next)
 	if err == nil {
 		b = append([]byte(metaSum(b)), b...)
-		err = m.room.try("the list of segments", func() error { return replaceFile(m.dir, metaName, b) })
+		err = try(func() error { return replaceFile(m.dir, metaName, b) })
 	}
 	if err != nil {
-		m.fail(fmt.Errorf("write the list of segments: %w", err))
 		return err
 	}
 	m.mu.Lock()

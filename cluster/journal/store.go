@@ -29,6 +29,9 @@ type store interface {
 	usage() (bytes int64, segments int)
 	// segments is how many there are, the one that is being filled among them.
 	segments() int
+	// owner is what own made durable last; zero in a new store.
+	owner() Owner
+	own(Owner) error
 	// corrupt is the error for a batch that doesn't make sense.
 	corrupt(index uint64, why string) error
 	// fullSince is when the disk was found to be full; zero while it is not.

@@ -136,21 +136,23 @@ func (t *tail) frame(at int, typ byte) (payload []byte, next int, ok bool) {
 // written only after the one before was synced, so a head of batch last+2 shows
 // that last+1 was.
 func (t *tail) damage(acknowledged uint64) error {
-	corrupt := func(why string) error {
-		return &CorruptError{Path: t.path, Offset: int64(t.end), Index: t.last + 1, After: t.lastSlot(), Why: why}
-	}
 	if acknowledged > t.last {
 		if t.b == nil {
-			return corrupt(fmt.Sprintf("the file is missing, but batch %d was acknowledged", acknowledged))
+			return t.corrupt(fmt.Sprintf("the file is missing, but batch %d was acknowledged", acknowledged))
 		}
-		return corrupt(fmt.Sprintf("damaged or missing, but batch %d was acknowledged", acknowledged))
+		return t.corrupt(fmt.Sprintf("damaged or missing, but batch %d was acknowledged", acknowledged))
 	}
 	for at := t.end; at+headBytes <= len(t.b); at += frameHeaderBytes {
 		if h, ok := readHead(t.b[at:], t.salt); ok && h.index > t.last+1 {
-			return corrupt(fmt.Sprintf("damaged, but batch %d was written behind it, at byte %d", h.index, at))
+			return t.corrupt(fmt.Sprintf("damaged, but batch %d was written behind it, at byte %d", h.index, at))
 		}
 	}
 	return nil
+}
+
+// corrupt is the error for what stands behind the last whole batch.
+func (t *tail) corrupt(why string) error {
+	return &CorruptError{Path: t.path, Offset: int64(t.end), Index: t.last + 1, After: t.lastSlot(), Why: why}
 }
 
 // lastSlot is the slot of the last pvalue that could be read; 0 if there is none.
