@@ -1413,14 +1413,15 @@ func (x *SnapshotChunk) GetGone() bool {
 	return false
 }
 
-// Hello makes a node known to another before its roles speak (S11). It is sent
-// until a Welcome came.
+// Hello makes a node known to another at each start, before its roles speak (S11). It is
+// repeated until a Welcome arrives.
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	Cluster       string                 `protobuf:"bytes,2,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Member        uint32                 `protobuf:"varint,3,opt,name=member,proto3" json:"member,omitempty"`
-	Disk          uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"` // drawn once, when its data directory was made
+	Disk          uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"`              // drawn once, when its data directory was made
+	Incarnation   uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of this start (S13); 0 from an earlier version
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1483,12 +1484,23 @@ func (x *Hello) GetDisk() uint64 {
 	return 0
 }
 
+func (x *Hello) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 // Welcome answers a Hello.
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	Disk          uint64                 `protobuf:"fixed64,2,opt,name=disk,proto3" json:"disk,omitempty"`     // the Hello's
-	Refusal       string                 `protobuf:"bytes,3,opt,name=refusal,proto3" json:"refusal,omitempty"` // why the node must not take part, or empty
+	Disk          uint64                 `protobuf:"fixed64,2,opt,name=disk,proto3" json:"disk,omitempty"`              // the Hello's
+	Refusal       string                 `protobuf:"bytes,3,opt,name=refusal,proto3" json:"refusal,omitempty"`          // why the node must not take part, or empty
+	Incarnation   uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // the Hello's; 0 from an earlier version
+	Speaks        bool                   `protobuf:"varint,5,opt,name=speaks,proto3" json:"speaks,omitempty"`           // the sender's own roles may speak: it was admitted, and this start of it confirmed
+	Seen          []*SeenDisk            `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty"`                // the disks that the sender knows, its own among them
+	Outdated      bool                   `protobuf:"varint,7,opt,name=outdated,proto3" json:"outdated,omitempty"`       // the refusal is for good: the data directory is an older copy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1542,6 +1554,34 @@ func (x *Welcome) GetRefusal() string {
 		return x.Refusal
 	}
 	return ""
+}
+
+func (x *Welcome) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Welcome) GetSpeaks() bool {
+	if x != nil {
+		return x.Speaks
+	}
+	return false
+}
+
+func (x *Welcome) GetSeen() []*SeenDisk {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
+func (x *Welcome) GetOutdated() bool {
+	if x != nil {
+		return x.Outdated
+	}
+	return false
 }
 
 // Configured tells a node which configurations govern unfinished slots, oldest
@@ -1803,16 +1843,21 @@ const file_messages_pragmatics_proto_rawDesc = "" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1a\n" +
 	"\bchecksum\x18\x05 \x01(\rR\bchecksum\x12\x12\n" +
 	"\x04last\x18\x06 \x01(\bR\x04last\x12\x12\n" +
-	"\x04gone\x18\a \x01(\bR\x04gone\"a\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\"\x83\x01\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x03 \x01(\rR\x06member\x12\x12\n" +
-	"\x04disk\x18\x04 \x01(\x06R\x04disk\"K\n" +
+	"\x04disk\x18\x04 \x01(\x06R\x04disk\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\x04R\vincarnation\"\xc8\x01\n" +
 	"\aWelcome\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04disk\x18\x02 \x01(\x06R\x04disk\x12\x18\n" +
-	"\arefusal\x18\x03 \x01(\tR\arefusal\"t\n" +
+	"\arefusal\x18\x03 \x01(\tR\arefusal\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x16\n" +
+	"\x06speaks\x18\x05 \x01(\bR\x06speaks\x12%\n" +
+	"\x04seen\x18\x06 \x03(\v2\x11.pmmc.v1.SeenDiskR\x04seen\x12\x1a\n" +
+	"\boutdated\x18\a \x01(\bR\boutdated\"t\n" +
 	"\n" +
 	"Configured\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12>\n" +
@@ -1869,7 +1914,8 @@ var file_messages_pragmatics_proto_goTypes = []any{
 	(*Ballot)(nil),          // 26: pmmc.v1.Ballot
 	(*PValue)(nil),          // 27: pmmc.v1.PValue
 	(*DecidedRun)(nil),      // 28: pmmc.v1.DecidedRun
-	(*Configuration)(nil),   // 29: pmmc.v1.Configuration
+	(*SeenDisk)(nil),        // 29: pmmc.v1.SeenDisk
+	(*Configuration)(nil),   // 30: pmmc.v1.Configuration
 }
 var file_messages_pragmatics_proto_depIdxs = []int32{
 	26, // 0: pmmc.v1.Pong.ballot:type_name -> pmmc.v1.Ballot
@@ -1882,12 +1928,13 @@ var file_messages_pragmatics_proto_depIdxs = []int32{
 	28, // 7: pmmc.v1.CatchUp.runs:type_name -> pmmc.v1.DecidedRun
 	27, // 8: pmmc.v1.CaughtUp.decided:type_name -> pmmc.v1.PValue
 	28, // 9: pmmc.v1.CaughtUp.runs:type_name -> pmmc.v1.DecidedRun
-	29, // 10: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	29, // 10: pmmc.v1.Welcome.seen:type_name -> pmmc.v1.SeenDisk
+	30, // 11: pmmc.v1.Configured.configurations:type_name -> pmmc.v1.Configuration
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_messages_pragmatics_proto_init() }

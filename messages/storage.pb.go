@@ -424,12 +424,17 @@ type Identity struct {
 	Cluster        string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Member         uint32                 `protobuf:"varint,2,opt,name=member,proto3" json:"member,omitempty"`
 	Name           string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Disk           uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"`                                                                            // drawn once, when the directory was made
-	Incarnation    uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`                                                               // how often a node was started on it
-	Seen           map[uint32]uint64      `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the disks of the other members, as far as met
-	Admitted       bool                   `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`                                                                     // a majority knew of no other disk of this member
-	Configurations []*Configuration       `protobuf:"bytes,8,rep,name=configurations,proto3" json:"configurations,omitempty"`                                                          // that this node was last told to run
-	Unfinished     bool                   `protobuf:"varint,9,opt,name=unfinished,proto3" json:"unfinished,omitempty"`                                                                 // the directory is being filled from a snapshot
+	Disk           uint64                 `protobuf:"fixed64,4,opt,name=disk,proto3" json:"disk,omitempty"`                                                                                            // drawn once, when the directory was made
+	Incarnation    uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`                                                                               // of the last start (S13); of an earlier version, the number of starts
+	Seen           map[uint32]uint64      `protobuf:"bytes,6,rep,name=seen,proto3" json:"seen,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`                 // the disks of the other members, as far as met
+	Admitted       bool                   `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`                                                                                     // its peers knew of no other disk of this member
+	Configurations []*Configuration       `protobuf:"bytes,8,rep,name=configurations,proto3" json:"configurations,omitempty"`                                                                          // that this node was last told to run
+	Unfinished     bool                   `protobuf:"varint,9,opt,name=unfinished,proto3" json:"unfinished,omitempty"`                                                                                 // the directory is being filled from a snapshot
+	Salt           uint64                 `protobuf:"fixed64,10,opt,name=salt,proto3" json:"salt,omitempty"`                                                                                           // drawn once; the journal and the state of this directory have it, too
+	Journal        bool                   `protobuf:"varint,11,opt,name=journal,proto3" json:"journal,omitempty"`                                                                                      // a journal was opened here: a missing one was lost
+	State          bool                   `protobuf:"varint,12,opt,name=state,proto3" json:"state,omitempty"`                                                                                          // a state was opened here: a missing one was lost
+	Incarnations   map[uint32]uint64      `protobuf:"bytes,13,rep,name=incarnations,proto3" json:"incarnations,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // the highest of the other members, as far as met
+	Spent          string                 `protobuf:"bytes,14,opt,name=spent,proto3" json:"spent,omitempty"`                                                                                           // why no node may start here any more, or empty
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -527,6 +532,102 @@ func (x *Identity) GetUnfinished() bool {
 	return false
 }
 
+func (x *Identity) GetSalt() uint64 {
+	if x != nil {
+		return x.Salt
+	}
+	return 0
+}
+
+func (x *Identity) GetJournal() bool {
+	if x != nil {
+		return x.Journal
+	}
+	return false
+}
+
+func (x *Identity) GetState() bool {
+	if x != nil {
+		return x.State
+	}
+	return false
+}
+
+func (x *Identity) GetIncarnations() map[uint32]uint64 {
+	if x != nil {
+		return x.Incarnations
+	}
+	return nil
+}
+
+func (x *Identity) GetSpent() string {
+	if x != nil {
+		return x.Spent
+	}
+	return ""
+}
+
+// SeenDisk is what a node knows of the data directory of a member (S11).
+type SeenDisk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint32                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`
+	Disk          uint64                 `protobuf:"fixed64,2,opt,name=disk,proto3" json:"disk,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // the highest that was met; 0 if not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeenDisk) Reset() {
+	*x = SeenDisk{}
+	mi := &file_messages_storage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeenDisk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeenDisk) ProtoMessage() {}
+
+func (x *SeenDisk) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_storage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeenDisk.ProtoReflect.Descriptor instead.
+func (*SeenDisk) Descriptor() ([]byte, []int) {
+	return file_messages_storage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SeenDisk) GetMember() uint32 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *SeenDisk) GetDisk() uint64 {
+	if x != nil {
+		return x.Disk
+	}
+	return 0
+}
+
+func (x *SeenDisk) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 // StateFile begins the file, or the snapshot, of a state machine that does not keep
 // itself on disk. The machine's own snapshot follows, then the CRC-32C of all.
 type StateFile struct {
@@ -539,7 +640,7 @@ type StateFile struct {
 
 func (x *StateFile) Reset() {
 	*x = StateFile{}
-	mi := &file_messages_storage_proto_msgTypes[6]
+	mi := &file_messages_storage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +652,7 @@ func (x *StateFile) String() string {
 func (*StateFile) ProtoMessage() {}
 
 func (x *StateFile) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_storage_proto_msgTypes[6]
+	mi := &file_messages_storage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +665,7 @@ func (x *StateFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateFile.ProtoReflect.Descriptor instead.
 func (*StateFile) Descriptor() ([]byte, []int) {
-	return file_messages_storage_proto_rawDescGZIP(), []int{6}
+	return file_messages_storage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StateFile) GetExecuted() uint64 {
@@ -613,7 +714,7 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\aanswers\x18\x05 \x03(\v2\x0f.pmmc.v1.AnswerR\aanswers\"b\n" +
 	"\x06Epochs\x12>\n" +
 	"\x0econfigurations\x18\x01 \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x18\n" +
-	"\acluster\x18\x02 \x01(\tR\acluster\"\xec\x02\n" +
+	"\acluster\x18\x02 \x01(\tR\acluster\"\xd0\x04\n" +
 	"\bIdentity\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\rR\x06member\x12\x12\n" +
@@ -625,10 +726,23 @@ const file_messages_storage_proto_rawDesc = "" +
 	"\x0econfigurations\x18\b \x03(\v2\x16.pmmc.v1.ConfigurationR\x0econfigurations\x12\x1e\n" +
 	"\n" +
 	"unfinished\x18\t \x01(\bR\n" +
-	"unfinished\x1a7\n" +
+	"unfinished\x12\x12\n" +
+	"\x04salt\x18\n" +
+	" \x01(\x06R\x04salt\x12\x18\n" +
+	"\ajournal\x18\v \x01(\bR\ajournal\x12\x14\n" +
+	"\x05state\x18\f \x01(\bR\x05state\x12G\n" +
+	"\fincarnations\x18\r \x03(\v2#.pmmc.v1.Identity.IncarnationsEntryR\fincarnations\x12\x14\n" +
+	"\x05spent\x18\x0e \x01(\tR\x05spent\x1a7\n" +
 	"\tSeenEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\"\x9e\x01\n" +
+	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\x1a?\n" +
+	"\x11IncarnationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"X\n" +
+	"\bSeenDisk\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\rR\x06member\x12\x12\n" +
+	"\x04disk\x18\x02 \x01(\x06R\x04disk\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\"\x9e\x01\n" +
 	"\tStateFile\x12\x1a\n" +
 	"\bexecuted\x18\x01 \x01(\x04R\bexecuted\x129\n" +
 	"\arecords\x18\x02 \x03(\v2\x1f.pmmc.v1.StateFile.RecordsEntryR\arecords\x1a:\n" +
@@ -648,7 +762,7 @@ func file_messages_storage_proto_rawDescGZIP() []byte {
 	return file_messages_storage_proto_rawDescData
 }
 
-var file_messages_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_messages_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_messages_storage_proto_goTypes = []any{
 	(*Record)(nil),        // 0: pmmc.v1.Record
 	(*DecidedRun)(nil),    // 1: pmmc.v1.DecidedRun
@@ -656,31 +770,34 @@ var file_messages_storage_proto_goTypes = []any{
 	(*SessionRecord)(nil), // 3: pmmc.v1.SessionRecord
 	(*Epochs)(nil),        // 4: pmmc.v1.Epochs
 	(*Identity)(nil),      // 5: pmmc.v1.Identity
-	(*StateFile)(nil),     // 6: pmmc.v1.StateFile
-	nil,                   // 7: pmmc.v1.Identity.SeenEntry
-	nil,                   // 8: pmmc.v1.StateFile.RecordsEntry
-	(*Ballot)(nil),        // 9: pmmc.v1.Ballot
-	(*PValue)(nil),        // 10: pmmc.v1.PValue
-	(*Answer)(nil),        // 11: pmmc.v1.Answer
-	(*Configuration)(nil), // 12: pmmc.v1.Configuration
+	(*SeenDisk)(nil),      // 6: pmmc.v1.SeenDisk
+	(*StateFile)(nil),     // 7: pmmc.v1.StateFile
+	nil,                   // 8: pmmc.v1.Identity.SeenEntry
+	nil,                   // 9: pmmc.v1.Identity.IncarnationsEntry
+	nil,                   // 10: pmmc.v1.StateFile.RecordsEntry
+	(*Ballot)(nil),        // 11: pmmc.v1.Ballot
+	(*PValue)(nil),        // 12: pmmc.v1.PValue
+	(*Answer)(nil),        // 13: pmmc.v1.Answer
+	(*Configuration)(nil), // 14: pmmc.v1.Configuration
 }
 var file_messages_storage_proto_depIdxs = []int32{
-	9,  // 0: pmmc.v1.Record.ballot:type_name -> pmmc.v1.Ballot
-	10, // 1: pmmc.v1.Record.pvalue:type_name -> pmmc.v1.PValue
+	11, // 0: pmmc.v1.Record.ballot:type_name -> pmmc.v1.Ballot
+	12, // 1: pmmc.v1.Record.pvalue:type_name -> pmmc.v1.PValue
 	1,  // 2: pmmc.v1.Record.decided:type_name -> pmmc.v1.DecidedRun
 	2,  // 3: pmmc.v1.Record.checkpoint:type_name -> pmmc.v1.Checkpoint
-	9,  // 4: pmmc.v1.DecidedRun.ballot:type_name -> pmmc.v1.Ballot
+	11, // 4: pmmc.v1.DecidedRun.ballot:type_name -> pmmc.v1.Ballot
 	0,  // 5: pmmc.v1.Checkpoint.records:type_name -> pmmc.v1.Record
-	11, // 6: pmmc.v1.SessionRecord.answers:type_name -> pmmc.v1.Answer
-	12, // 7: pmmc.v1.Epochs.configurations:type_name -> pmmc.v1.Configuration
-	7,  // 8: pmmc.v1.Identity.seen:type_name -> pmmc.v1.Identity.SeenEntry
-	12, // 9: pmmc.v1.Identity.configurations:type_name -> pmmc.v1.Configuration
-	8,  // 10: pmmc.v1.StateFile.records:type_name -> pmmc.v1.StateFile.RecordsEntry
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	13, // 6: pmmc.v1.SessionRecord.answers:type_name -> pmmc.v1.Answer
+	14, // 7: pmmc.v1.Epochs.configurations:type_name -> pmmc.v1.Configuration
+	8,  // 8: pmmc.v1.Identity.seen:type_name -> pmmc.v1.Identity.SeenEntry
+	14, // 9: pmmc.v1.Identity.configurations:type_name -> pmmc.v1.Configuration
+	9,  // 10: pmmc.v1.Identity.incarnations:type_name -> pmmc.v1.Identity.IncarnationsEntry
+	10, // 11: pmmc.v1.StateFile.records:type_name -> pmmc.v1.StateFile.RecordsEntry
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_messages_storage_proto_init() }
@@ -703,7 +820,7 @@ func file_messages_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_storage_proto_rawDesc), len(file_messages_storage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -75,6 +75,7 @@ var Directions = map[protoreflect.Name]Direction{
 	"Checkpoint":    Part,
 	"SessionRecord": Part,
 	"Identity":      Part,
+	"SeenDisk":      Part,
 	"StateFile":     Part,
 	"Epochs":        Part,
 
