@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,8 +39,35 @@ func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
 	case err != nil:
 		return nil, err
 	}
-	identity := Checked{Path: filepath.Join(dir, identityFile), Says: "whose it is"}
-	b, err := os.ReadFile(identity.Path)
+	identity, id := checkIdentity(dir)
+	all := []Checked{identity}
+	for _, part := range []struct {
+		path, says string
+		check      func(string) error
+		belongs    func(dir string, id *messages.Identity) error
+	}{
+		{filepath.Join(dir, journalDir), "what was promised and accepted", journal.CheckDir, checkJournalBelongs},
+		{StateDir(dir), "the state machine", state, checkStateBelongs},
+	} {
+		c := Checked{Path: part.path, Says: part.says}
+		if id != nil {
+			c.Err = part.belongs(dir, id)
+		}
+		if c.Err == nil {
+			_, c.Err = os.Stat(part.path)
+		}
+		if c.Err == nil {
+			c.Err = part.check(part.path)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// checkIdentity reads the identity; it is nil if it cannot be read.
+func checkIdentity(dir string) (Checked, *messages.Identity) {
+	c := Checked{Path: filepath.Join(dir, identityFile), Says: "whose it is"}
+	b, err := os.ReadFile(c.Path)
 	id := &messages.Identity{}
 	if err == nil {
 		b, err = checkSummed(b)
@@ -48,23 +76,36 @@ func CheckDataDir(dir string, state func(dir string) error) ([]Checked, error) {
 		err = protojson.Unmarshal(b, id)
 	}
 	if err != nil {
-		identity.Err = &IdentityError{Dir: dir, Why: identityFile + " cannot be read: " + err.Error()}
-	} else {
-		identity.Says = "of member " + id.Name + " of cluster " + id.Cluster
+		c.Err = &IdentityError{Dir: dir, Why: identityFile + " cannot be read: " + err.Error()}
+		return c, nil
 	}
-	all := []Checked{identity}
-	for _, part := range []struct {
-		path, says string
-		check      func(string) error
-	}{
-		{filepath.Join(dir, journalDir), "what was promised and accepted", journal.CheckDir},
-		{StateDir(dir), "the state machine", state},
-	} {
-		c := Checked{Path: part.path, Says: part.says}
-		if _, c.Err = os.Stat(part.path); c.Err == nil {
-			c.Err = part.check(part.path)
-		}
-		all = append(all, c)
+	c.Says = "of member " + id.Name + " of cluster " + id.Cluster
+	if id.Spent != "" {
+		c.Err = outdated(dir, id.Spent)
 	}
-	return all, nil
+	return c, id
+}
+
+// checkJournalBelongs finds what a start would refuse before it reads the journal's batches.
+func checkJournalBelongs(dir string, id *messages.Identity) error {
+	path := filepath.Join(dir, journalDir)
+	if has, err := journal.HasFiles(path); err != nil {
+		return err
+	} else if !has && (id.Journal || id.Admitted) {
+		return journalError(dir, &journal.MissingError{Path: path})
+	}
+	owner, err := journal.ReadOwner(path)
+	if err != nil {
+		return err
+	}
+	return journalBelongs(dir, id, owner, 0)
+}
+
+// checkStateBelongs finds a state that a start would refuse, or begin anew.
+func checkStateBelongs(dir string, id *messages.Identity) error {
+	salt, err := ownerOfState(StateDir(dir))
+	if err == nil && salt != 0 && salt != id.Salt {
+		err = &IdentityError{dir, fmt.Sprintf("its folder %q is of another data directory", stateDir), stateForeign}
+	}
+	return err
 }

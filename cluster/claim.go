@@ -45,7 +45,7 @@ func (e *UnusableError) Unwrap() error { return e.Err }
 // as are no node's, and one on which a node runs. Others' access to it is taken away. Whoever
 // opens a file in it before Start, as a state machine does in its StateDir, calls it first.
 func Claim(dir string, log hclog.Logger) error {
-	switch err := os.MkdirAll(dir, private); {
+	switch err := makeDir(dir, syncDir); {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &UnusableError{dir, err}
 	case err != nil:
@@ -87,6 +87,31 @@ func Claim(dir string, log hclog.Logger) error {
 		return fmt.Errorf("cluster: data directory: %w", err)
 	}
 	log.Info("data directory closed to other users", "dir", dir, "was", info.Mode().Perm(), "is", private)
+	return nil
+}
+
+// makeDir makes a directory and its parents such that a power cut does not take them away: a new
+// directory is an entry of its parent, which has to be synced. The parent of one that exists is
+// synced, too, because its maker may have crashed in between.
+func makeDir(dir string, sync func(dir string) error) error {
+	dir = filepath.Clean(dir)
+	parents := []string{filepath.Dir(dir)}
+	for {
+		last := parents[len(parents)-1]
+		if _, err := os.Stat(last); err == nil || last == filepath.Dir(last) {
+			break
+		}
+		parents = append(parents, filepath.Dir(last))
+	}
+	if err := os.MkdirAll(dir, private); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		err := sync(parent)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EINVAL) { // of a file system that cannot sync directories
+			return err
+		}
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,5 +145,37 @@ func TestClaimRefusesAnyOtherDirectory(t *testing.T) {
 	}
 	if err := refuseFull(dir); err != nil {
 		t.Errorf("a snapshot is not restored where only %s is: %v", lostAndFound, err)
+	}
+}
+
+// A directory that is made is an entry of its parent: without a sync of that, a power cut takes it
+// away with all that is in it. So is each parent that is made.
+func TestClaimSyncsTheParentsOfWhatItMakes(t *testing.T) {
+	root := t.TempDir()
+	for _, tt := range []struct {
+		dir  string
+		want []string // relative to root
+	}{
+		{"a/b/c", []string{"a/b", "a", "."}},
+		{"a/b/c", []string{"a/b"}}, // who made it may have crashed before the sync
+		{"a/b/d/", []string{"a/b"}},
+		{"e", []string{"."}},
+	} {
+		var synced []string
+		err := makeDir(filepath.Join(root, tt.dir)+"/", func(dir string) error {
+			if _, err := os.Stat(filepath.Join(root, tt.dir)); err != nil {
+				t.Errorf("%s is synced before there is %s", dir, tt.dir)
+			}
+			rel, err := filepath.Rel(root, dir)
+			synced = append(synced, rel)
+			return err
+		})
+		if err != nil || !slices.Equal(synced, tt.want) {
+			t.Errorf("%s: synced %q, %v, want %q", tt.dir, synced, err, tt.want)
+		}
+	}
+	failed := errors.New("no")
+	if err := makeDir(filepath.Join(root, "f"), func(string) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("a sync that fails is %v", err)
 	}
 }

@@ -75,6 +75,7 @@ type client struct {
 	beside      actors.Addr // … and that of the replica beside it
 	limit       int         // calls in flight
 	send        func(actors.Addr, proto.Message)
+	outlived    func() // called when a command is refused because a later session has begun
 
 	// caughtUp reports whether a read became ready since this member has had a replica. The
 	// replica only moves forward while the process lives, so it stays true.
@@ -119,7 +120,7 @@ type (
 func newClient(incarnation uint64, member string, limit int) *client {
 	return &client{
 		incarnation: incarnation, self: string(actors.ClientAddr(member)), beside: actors.ReplicaAddr(member), limit: limit,
-		settled: 1, calls: make(map[uint64]*call),
+		settled: 1, calls: make(map[uint64]*call), outlived: func() {},
 	}
 }
 
@@ -350,6 +351,9 @@ func (c *client) onResponse(m *messages.Response) {
 		if p, ok := c.calls[a.Sequence]; ok {
 			delete(c.calls, a.Sequence)
 			p.done <- a
+		}
+		if a.Refused {
+			c.outlived()
 		}
 	}
 }

@@ -77,11 +77,11 @@ func (n *Node) foreign(peer string, other transport.Cluster) {
 func (s *steward) onForeigner(m foreigner) {
 	here := s.node.cluster()
 	restored := here.Name == m.other.Name && here.Origin != originText(0) && m.other.Origin == originText(0)
-	if s.id.Admitted || restored || here.Meets(m.other) {
+	if s.id().Admitted || restored || here.Meets(m.other) {
 		return
 	}
 	s.foreign[m.peer] = true
-	if members := 1 + len(s.peers()); 2*(members-len(s.foreign)) > members {
+	if members := len(s.node.Configuration().Members); 2*(members-len(s.foreign)) > members {
 		return
 	}
 	fix := restoreAgain

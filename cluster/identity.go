@@ -14,7 +14,6 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -40,22 +39,33 @@ func (e *IdentityError) Hint() string {
 		"back; if it is lost, give the machine an empty one and a new member name and id, and have it added to the cluster.")
 }
 
-// openIdentity reads the identity in dir, or draws a new one, and counts one more
-// incarnation. Who is to join a cluster does not know its number: the directory does,
-// once it has been added.
+// openIdentity reads the identity in dir, or draws a new one. Who is to join a cluster does
+// not know its number: the directory does, once it has been added.
 func openIdentity(dir, cluster string, member uint32, name string) (*messages.Identity, error) {
 	id, err := readIdentity(dir, cluster, member, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		id, err = drawIdentity(cluster, member, name), refuseOrphan(dir)
+		if err := refuseOrphan(dir); err != nil {
+			return nil, err
+		}
+		id = drawIdentity(cluster, member, name)
+		return id, saveIdentity(dir, id)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case id.Spent != "":
+		return nil, outdated(dir, id.Spent)
+	case id.Salt == 0: // of an earlier version
+		id.Salt = drawDisk()
+		return id, saveIdentity(dir, id)
 	}
-	if id.Seen == nil {
-		id.Seen = make(map[uint32]uint64)
-	}
-	id.Incarnation++
-	return id, saveIdentity(dir, id)
+	return id, nil
+}
+
+// outdated is the error for a directory that was put back after a later start of it took part.
+func outdated(dir, why string) *IdentityError {
+	return &IdentityError{dir, "it is an older copy: " + why, "An acceptor that forgot its promises can undo decisions. Put the member's latest " +
+		"data directory back; if it is lost, put a new member in its place (`pmmc member replace`), on an empty directory."}
 }
 
 // readIdentity reads the identity in dir, which must be that of a member. The number of
@@ -88,16 +98,7 @@ func readIdentity(dir, cluster string, member uint32, name string) (*messages.Id
 }
 
 func drawIdentity(cluster string, member uint32, name string) *messages.Identity {
-	return &messages.Identity{Cluster: cluster, Member: member, Name: name, Disk: drawDisk()}
-}
-
-// refuseOrphan refuses a directory that holds promises but not whose. The state's
-// folder may be there: who runs a state machine on disk opens it before the node.
-func refuseOrphan(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, journalDir)); err == nil {
-		return &IdentityError{Dir: dir, Why: fmt.Sprintf("it has a folder %q but no %s", journalDir, identityFile)}
-	}
-	return nil
+	return &messages.Identity{Cluster: cluster, Member: member, Name: name, Disk: drawDisk(), Salt: drawDisk()}
 }
 
 func drawDisk() uint64 {
@@ -166,26 +167,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// greet decides on a Hello from another member's node, and remembers its disk. The
-// result is nil when there is nothing new to save.
-func greet(id *messages.Identity, m *messages.Hello) (refusal string, changed *messages.Identity) {
-	known, met := id.Seen[m.Member]
-	switch {
-	case m.Cluster != id.Cluster:
-		return fmt.Sprintf("this is cluster %q, not %q", id.Cluster, m.Cluster), nil
-	case m.Member == id.Member:
-		return fmt.Sprintf("member %d is %q itself", m.Member, id.Name), nil
-	case met && known != m.Disk:
-		return fmt.Sprintf("member %d was seen with another data directory", m.Member), nil
-	case met:
-		return "", nil
-	}
-	next := proto.Clone(id).(*messages.Identity)
-	if next.Seen == nil {
-		next.Seen = make(map[uint32]uint64)
-	}
-	next.Seen[m.Member] = m.Disk
-	return "", next
 }

@@ -126,6 +126,11 @@ func (n *Node) refused(peer string, epoch uint64) {
 	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), stranger{peer, epoch})
 }
 
+// outlived takes it that a later start of this node's member speaks for it.
+func (n *Node) outlived() {
+	n.system.Root.Send(actor.NewPID(n.system.Address(), runtime.Root+"/steward"), outlived{})
+}
+
 // lastAnswers is how long a node that was removed waits for answers to what was asked of it.
 const lastAnswers = 2 * time.Second
 

@@ -44,7 +44,8 @@ type Node struct {
 	herald    *herald
 	counts    *stateCounts
 	disk      diskWatch
-	damage    atomic.Pointer[error] // that the last look at the files found; nil for none
+	awaited   atomic.Pointer[[]string] // peers; nil once the roles may speak
+	damage    atomic.Pointer[error]    // that the last look at the files found; nil for none
 
 	chores  sync.WaitGroup // what the node does on its own
 	leaving chan struct{}  // closed when its member is to be removed
@@ -62,8 +63,9 @@ type Node struct {
 }
 
 // Start starts a node. It returns as soon as the node listens; the node takes part
-// in decisions once it has made itself known to a majority of its peers. A node owns
-// the Machine and the Journal of its options and closes them, also when Start fails.
+// in decisions once enough of its peers know it: all of them at the first start of a new
+// cluster, see datadir.Admission. A node owns the Machine and the Journal of its options
+// and closes them, also when Start fails.
 func Start(o Options) (*Node, error) {
 	n := &Node{
 		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
@@ -101,17 +103,16 @@ func (n *Node) open() (err error) {
 			return err
 		}
 	}
-	if n.journal == nil {
-		n.journal, err = journal.Open(journal.Options{
-			Dir: filepath.Join(o.DataDir, journalDir), SegmentBytes: o.Protocol.SegmentBytes,
-			Failed: n.fail, Logger: o.Logger.Named("journal"),
-		})
-		if err != nil {
-			n.journal = nil
-			return fmt.Errorf("cluster: %w", err)
-		}
+	if err := n.openJournal(); err != nil {
+		return err
 	}
 	n.recall()
+	if err := n.stateBelongs(); err != nil {
+		return err
+	}
+	if err := n.begin(); err != nil {
+		return err
+	}
 	n.observeOpened()
 	n.client = newClient(n.identity.Incarnation, o.Member, o.Protocol.InFlight)
 	n.client.join(n.me())
@@ -163,10 +164,8 @@ func (n *Node) openNetwork() (err error) {
 		n.system.Shutdown()
 		return fmt.Errorf("cluster: %w", err)
 	}
-	n.client.send = n.tree.Send
-	door := &steward{
-		node: n, dir: o.DataDir, id: n.identity, welcomed: make(map[string]bool), unknown: make(map[string]bool), foreign: make(map[string]bool), running: make(map[uint64]actors.Configuration),
-	}
+	n.client.send, n.client.outlived = n.tree.Send, n.outlived
+	door := newSteward(n)
 	n.tree.Grow(
 		runtime.Child{Name: "client", Actor: func() actor.Actor { return &clientActor{client: n.client} }},
 		runtime.Child{Name: "herald", Actor: func() actor.Actor { return heraldActor{n.herald} }},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,14 +111,14 @@ func TestRecoverAdopts(t *testing.T) {
 	}
 	refused := errors.New("not now")
 	var seen Remains
-	if err := Recover(o, openText, func(r Remains) error { seen = r; return refused }); !errors.Is(err, refused) {
+	if err := Recover(o, openText, false, func(r Remains) error { seen = r; return refused }); !errors.Is(err, refused) {
 		t.Fatalf("after a refusal: %v", err)
 	}
 	if seen.Executed != 3 || seen.Adoptable != 5 || seen.Beyond != 1 || seen.Configuration.Epoch != 1 {
 		t.Errorf("it found %+v", seen)
 	}
 	for epoch := uint64(2); epoch < 4; epoch++ { // the second time there is nothing to adopt
-		if err := Recover(o, openText, yes); err != nil {
+		if err := Recover(o, openText, false, yes); err != nil {
 			t.Fatal(err)
 		}
 		after, err := readIdentity(o.DataDir, "test", 2, "beta")
@@ -170,8 +171,8 @@ func TestRestoreBegins(t *testing.T) {
 			t.Fatal(err)
 		}
 		id, err := openIdentity(o.DataDir, o.Cluster, o.configuration().Members[0].ID, o.Member)
-		if err != nil || id.Incarnation != 8 {
-			t.Errorf("incarnation %d after a session of the seventh, %v", id.GetIncarnation(), err)
+		if err != nil || id.Incarnation != 7 {
+			t.Errorf("incarnation %d, and a session of the seventh is known, %v", id.GetIncarnation(), err)
 		}
 		c := actors.ConfigurationOf(s.Configurations()[0])
 		if c.Epoch != 1 || c.First != 5 || s.SlotOut() != 5 {
@@ -258,7 +259,7 @@ func TestS13_AMembersNumberIsNeverGivenAgain(t *testing.T) {
 				}
 				lastIDIs(t, o, tt.want)
 			}
-			if err := Recover(old, openText, yes); err != nil {
+			if err := Recover(old, openText, false, yes); err != nil {
 				t.Fatal(err)
 			}
 			lastIDIs(t, old, tt.want)
@@ -283,4 +284,84 @@ func lastIDIs(t *testing.T, o Options, want uint32) {
 			t.Errorf("%s: the %s has %v, want last_id %d", o.Member, what, all, want)
 		}
 	}
+}
+
+// TestRecoverFromADamagedJournal: it is refused with a hint, and with damaged goes on with what
+// stands in front of the damage. The journal is put aside, and a node starts without it.
+func TestRecoverFromADamagedJournal(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		damage    func(t *testing.T, dir string)
+		adoptable uint64
+		want      string // the state
+	}{
+		{"the last batch", func(t *testing.T, dir string) { flipText(t, dir, "e1 ") }, 5, "a0 b0 c1 d1 "},
+		{"the first batch", func(t *testing.T, dir string) { flipText(t, dir, "c1 ") }, 3, "a0 b0 "},
+		{"the list of segments", func(t *testing.T, dir string) {
+			do(t, os.WriteFile(filepath.Join(dir, journalDir, "segments.json"), []byte("{}"), 0o600))
+		}, 3, "a0 b0 "},
+		{"all of it", func(t *testing.T, dir string) { do(t, os.RemoveAll(filepath.Join(dir, journalDir))) }, 3, "a0 b0 "},
+		{"another's", func(t *testing.T, dir string) {
+			j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, journalDir), Failed: func(err error) { t.Error(err) }})
+			do(t, err, j.Own(journal.Owner{Salt: 77}), j.Close())
+		}, 3, "a0 b0 "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := left(t, 2, nil)
+			for slot := uint64(3); slot < 6; slot++ { // each a batch of its own
+				appendAlone(t, o, accept(slot, &messages.Ballot{Round: 1, Leader: 1}))
+			}
+			id, err := readIdentity(o.DataDir, "test", 2, "beta")
+			do(t, err)
+			id.Admitted = true
+			do(t, saveIdentity(o.DataDir, id))
+			tt.damage(t, o.DataDir)
+			var refused *DamagedJournalError
+			if err := Recover(o, openText, false, yes); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "--damaged-journal") {
+				t.Fatalf("without the flag: %v", err)
+			}
+			var seen Remains
+			if err := Recover(o, openText, true, func(r Remains) error { seen = r; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if seen.Damage == nil || seen.Adoptable != tt.adoptable {
+				t.Errorf("it found %+v, want slots below %d", seen, tt.adoptable)
+			}
+			s, err := o.openState(openText)
+			do(t, err)
+			if got, _ := s.machine.Query(nil); string(got) != tt.want {
+				t.Errorf("the state is %q, want %q", got, tt.want)
+			}
+			o.Machine, o.Listen = new(text), "127.0.0.1:0"
+			n, err := Start(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Kill()
+		})
+	}
+}
+
+// appendAlone adds a pvalue to the journal, in a batch of its own.
+func appendAlone(t *testing.T, o Options, v *messages.PValue) {
+	t.Helper()
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, journalDir), Failed: func(err error) { t.Error(err) }})
+	do(t, err)
+	j.Append(&messages.Record{Owner: "epoch-1/acceptor", Kind: &messages.Record_Pvalue{Pvalue: v}}, nil)
+	do(t, j.Close())
+}
+
+// flipText changes a bit of a text in the journal.
+func flipText(t *testing.T, dir, text string) {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(dir, journalDir, "*.wal"))
+	do(t, err)
+	b, err := os.ReadFile(segments[0])
+	do(t, err)
+	at := bytes.Index(b, []byte(text))
+	if at < 0 {
+		t.Fatalf("%q is not in the journal", text)
+	}
+	b[at] ^= 4
+	do(t, os.WriteFile(segments[0], b, 0o600))
 }

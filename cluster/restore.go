@@ -54,7 +54,10 @@ func Restore(o Options, open func(dir string) (StateMachine, error), snapshot io
 	if err := s.begin(&c, s.SlotOut()); err != nil {
 		return fmt.Errorf("cluster: restore: %w", err)
 	}
-	id.Unfinished, id.Incarnation = false, s.incarnations()
+	if err := ownState(StateDir(o.DataDir), id.Salt); err != nil {
+		return err
+	}
+	id.Unfinished, id.Incarnation, id.State = false, s.incarnations(), true
 	id.Configurations = []*messages.Configuration{c.Proto()} // which would be lost with the state
 	return saveIdentity(o.DataDir, id)
 }
@@ -135,6 +138,16 @@ func (s *state) lastID(others ...actors.Configuration) (last uint32) {
 func (s *state) incarnations() (highest uint64) {
 	for _, r := range s.Sessions() {
 		highest = max(highest, r.Incarnation)
+	}
+	return highest
+}
+
+// incarnationsOf is the highest incarnation of a member's clients that the state knows.
+func (s *state) incarnationsOf(member uint32) (highest uint64) {
+	for _, r := range s.Sessions() {
+		if r.Client == member {
+			highest = max(highest, r.Incarnation)
+		}
 	}
 	return highest
 }

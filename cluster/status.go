@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
@@ -20,6 +21,9 @@ type Status struct {
 	Ready  bool     // the roles of this member run, and its replica, if it has one, knows who is in office
 
 	CaughtUp bool // Node.CaughtUp
+	// Awaited are the peers that did not answer yet, while the node's acceptor and leader wait for
+	// answers before they speak; see datadir.Admission.
+	Awaited []string
 
 	Configuration actors.Configuration // the latest that the node knows of
 
@@ -70,6 +74,9 @@ func (n *Node) Status() Status {
 		Client: n.client.stats(), State: n.counts.show(),
 		Journal: n.journal.Stats(), Transport: n.transport.Stats(),
 	}
+	if awaited := n.awaited.Load(); awaited != nil {
+		s.Awaited = *awaited
+	}
 	runs := false // a role that is no replica
 	if me.Replica {
 		s.Replica, _ = show[actors.ReplicaView](n, &s, "replica", actors.ReplicaAddr(me.Name))
@@ -94,6 +101,11 @@ func (n *Node) Alive() []actors.Addr { return n.tree.Alive() }
 // show puts a role that the member has into its status.
 func show[V any](n *Node, s *Status, role string, a actors.Addr) (V, bool) {
 	s.Roles = append(s.Roles, role)
+	if len(s.Awaited) > 0 && !slices.Contains(s.Actors, a) {
+		n.options.Logger.Debug("a role does not run yet", "role", a, "waits for", s.Awaited)
+		var none V
+		return none, false
+	}
 	v, ok := view[V](n, a)
 	if !ok {
 		s.Silent = append(s.Silent, role)

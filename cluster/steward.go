@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,34 +12,61 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/datadir"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
-// greetAgain is how often a node that was not welcomed by a member says hello.
-const greetAgain = 250 * time.Millisecond
+// A node that was not welcomed by a member says hello again after greetSoon, then twice as late
+// each time, up to greetAgain.
+const (
+	greetSoon  = 15 * time.Millisecond
+	greetAgain = 250 * time.Millisecond
+)
+
+// A node whose roles wait to be admitted for longer than waitQuietly logs whom they wait for,
+// and again every waitAgain.
+const (
+	waitQuietly = 3 * time.Second
+	waitAgain   = time.Minute
+)
 
 // steward is the actor that keeps a node in step with the cluster: it makes the node
 // and its peers known to each other, by the ids of their disks (S11), and runs the
 // roles that the configurations in force give to its member (S3).
 //
-// A node on a new disk must hear from a majority that they know of no older one before
-// its roles may speak: it may be a member whose disk was lost.
+// Its admission decides when they may speak: the node may be on the disk of a member that
+// lost its own, or on an older copy.
 type steward struct {
-	node     *Node
-	dir      string
-	id       *messages.Identity
-	welcomed map[string]bool // members that know this node's disk …
-	unknown  map[string]bool // … those that do not know its member any more
-	foreign  map[string]bool // … and those that are of another cluster
-	running  map[uint64]actors.Configuration
-	replica  bool   // runs
-	heir     uint32 // whose leader is to run first in a new epoch
+	node      *Node
+	dir       string
+	admission *datadir.Admission
+	unknown   map[string]bool // members that do not know this node's member any more …
+	foreign   map[string]bool // … and those that are of another cluster
+	running   map[uint64]actors.Configuration
+	replica   bool   // runs
+	heir      uint32 // whose leader is to run first in a new epoch
 
 	greeting scheduler.CancelFunc
+	pause    time.Duration // until the next greeting
+	logAt    time.Time     // when to log that the roles wait
 }
+
+func newSteward(n *Node) *steward {
+	return &steward{
+		node: n, dir: n.options.DataDir, admission: datadir.NewAdmission(n.identity, n.Configuration()),
+		unknown: make(map[string]bool), foreign: make(map[string]bool), running: make(map[uint64]actors.Configuration),
+		pause: greetSoon, logAt: time.Now().Add(waitQuietly),
+	}
+}
+
+// id is the identity on disk.
+func (s *steward) id() *messages.Identity { return s.admission.Identity() }
 
 // greetTick is the steward's timer.
 type greetTick struct{}
+
+// outlived says that the cluster executed a command of a later start of this node's member.
+type outlived struct{}
 
 // stranger says that a peer, whose configuration is of an epoch, does not know this
 // node's member.
@@ -62,79 +91,117 @@ func (s *steward) Receive(ctx actor.Context) {
 		s.onConfigured(m)
 	case stranger:
 		s.onStranger(m)
+	case outlived:
+		s.spend("a later start of this member took its session over")
 	case foreigner:
 		s.onForeigner(m)
 	case greetTick:
 		s.greeting() // a second one, of before a restart, must not go on beside it
-		s.greeting = sendLater(ctx, greetAgain, greetTick{})
+		s.greeting = sendLater(ctx, s.pause, greetTick{})
+		s.pause = min(2*s.pause, greetAgain)
 		s.greet()
+		s.showWaiting()
 	}
 }
 
-func (s *steward) self() string { return string(actors.StewardAddr(s.id.Name)) }
-
-// peers lists the other members of the latest configuration.
-func (s *steward) peers() (names []string) {
-	for _, m := range s.node.Configuration().Members {
-		if m.Name != s.id.Name {
-			names = append(names, m.Name)
-		}
-	}
-	return names
-}
+func (s *steward) self() actors.Addr { return actors.StewardAddr(s.id().Name) }
 
 func (s *steward) greet() {
-	if s.id.Member == 0 {
+	if s.id().Member == 0 {
 		return // nobody knows it yet
 	}
-	for _, peer := range s.peers() {
-		if !s.welcomed[peer] {
-			s.node.tree.Send(actors.StewardAddr(peer), &messages.Hello{
-				From: s.self(), Cluster: s.id.Cluster, Member: s.id.Member, Disk: s.id.Disk,
-			})
-		}
+	for _, peer := range s.admission.Unwelcomed() {
+		s.node.tree.Send(actors.StewardAddr(peer), s.admission.Hello(s.self()))
 	}
+}
+
+// showWaiting shows in the status, and logs now and then, why the roles do not speak.
+func (s *steward) showWaiting() {
+	if s.id().Member == 0 || s.admission.Speaks() {
+		s.node.awaited.Store(nil)
+		return
+	}
+	missing := s.admission.Missing()
+	s.node.awaited.Store(&missing)
+	if time.Now().Before(s.logAt) {
+		return
+	}
+	s.logAt = time.Now().Add(waitAgain)
+	if s.id().Admitted {
+		s.node.options.Logger.Warn("waiting for peers to confirm that this data directory is the latest: too few answered since the start", "missing", missing)
+		return
+	}
+	s.node.options.Logger.Warn("waiting for peers: a new data directory is used once every member of a new cluster has started, or a majority of a running one answers",
+		"missing", missing)
 }
 
 func (s *steward) onHello(m *messages.Hello) {
-	refusal, changed := greet(s.id, m)
-	if changed != nil && !s.save(changed) {
+	answer, next, isNew := s.admission.OnHello(s.self(), m)
+	if next != nil && !s.remember(next, isNew) {
 		return
 	}
-	s.node.tree.Send(actors.Addr(m.From), &messages.Welcome{From: s.self(), Disk: m.Disk, Refusal: refusal})
+	s.node.tree.Send(actors.Addr(m.From), answer)
 }
+
+// remember saves what is known of peers. On a full disk a new start of a known disk is kept in
+// memory alone: its node must not wait for this one's disk.
+func (s *steward) remember(next *messages.Identity, isNew bool) bool {
+	err := saveIdentity(s.dir, next)
+	switch {
+	case err == nil:
+	case !isFull(err):
+		s.node.fail(err)
+		return false
+	case isNew:
+		return false // it says hello again
+	}
+	s.admission.Saved(next)
+	return true
+}
+
+// isFull reports whether an error means that the disk has no room.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func (s *steward) onWelcome(m *messages.Welcome) {
 	from := actors.Addr(m.From).Member()
-	if m.Disk != s.id.Disk || s.welcomed[from] {
+	refusal, next := s.admission.OnWelcome(m)
+	switch {
+	case next.GetSpent() != "":
+		s.spend(next.Spent)
+		return
+	case refusal != "":
+		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("%s says: %s", from, refusal)})
+		return
+	case next != nil && !s.remember(next, true):
 		return
 	}
-	if m.Refusal != "" {
-		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("%s says: %s", from, m.Refusal)})
-		return
-	}
-	s.welcomed[from] = true
 	delete(s.foreign, from)
 	s.admit()
 }
 
-// admit lets the roles speak once a majority, this node among it, knows its disk.
+// spend ends the node on a directory that is an older copy. No later start may use it either: it
+// would count on from here, and so past the start that gave it away.
+func (s *steward) spend(why string) {
+	next := proto.Clone(s.id()).(*messages.Identity)
+	next.Spent = why
+	var err error = outdated(s.dir, why)
+	if failed := saveIdentity(s.dir, next); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	s.node.fail(err)
+}
+
+// admit lets the roles run, as far as the admission lets them speak.
 func (s *steward) admit() {
-	if s.id.Admitted && len(s.id.Configurations) > 0 {
+	id := s.id()
+	if id.Admitted && len(id.Configurations) > 0 {
 		s.run()
 		return
 	}
-	peers := s.peers()
-	knowing := 1
-	for _, peer := range peers {
-		if s.welcomed[peer] {
-			knowing++
-		}
-	}
-	if !s.id.Admitted && (s.id.Member == 0 || 2*knowing <= 1+len(peers)) {
+	if !id.Admitted && !s.admission.MayAdmit() {
 		return
 	}
-	next := proto.Clone(s.id).(*messages.Identity)
+	next := proto.Clone(id).(*messages.Identity)
 	next.Admitted = true
 	if len(next.Configurations) == 0 { // from now on that is so, whatever the options say at the next start
 		next.Configurations = protosOf(s.node.epochs())
@@ -148,7 +215,7 @@ func (s *steward) admit() {
 // its own or newer: its member was removed while it was away.
 func (s *steward) onStranger(m stranger) {
 	latest := s.node.Configuration()
-	if _, ok := latest.Named(m.peer); !ok || m.epoch < latest.Epoch || !s.id.Admitted {
+	if _, ok := latest.Named(m.peer); !ok || m.epoch < latest.Epoch || !s.id().Admitted {
 		return
 	}
 	s.unknown[m.peer] = true
@@ -162,7 +229,7 @@ func (s *steward) save(next *messages.Identity) bool {
 		s.node.fail(err)
 		return false
 	}
-	s.id = next
+	s.admission.Saved(next)
 	return true
 }
 
@@ -177,22 +244,24 @@ func (s *steward) onConfigured(m *messages.Configured) {
 		return
 	}
 	latest := next[len(next)-1]
-	me, member := memberNamed(next, s.id.Name)
-	if s.id.Member == 0 && !member {
+	me, member := memberNamed(next, s.id().Name)
+	if s.id().Member == 0 && !member {
 		return // it waits until it is added
 	}
-	if member && s.id.Member != 0 && me.ID != s.id.Member {
-		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("it belongs to member %d, which was removed; %q is member %d now", s.id.Member, me.Name, me.ID)})
+	if member && s.id().Member != 0 && me.ID != s.id().Member {
+		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("it belongs to member %d, which was removed; %q is member %d now", s.id().Member, me.Name, me.ID)})
 		return
 	}
-	id := proto.Clone(s.id).(*messages.Identity)
+	id := proto.Clone(s.id()).(*messages.Identity)
 	id.Configurations, id.Member = m.Configurations, me.ID
 	if !member {
-		id.Member = s.id.Member
+		id.Member = s.id().Member
 	}
+	datadir.Forget(id, next)
 	if !s.save(id) {
 		return
 	}
+	s.admission.Configure(latest)
 	s.heir = m.Heir
 	clear(s.unknown)
 	clear(s.foreign)
@@ -207,7 +276,7 @@ func (s *steward) onConfigured(m *messages.Configured) {
 		s.node.leave(latest.Epoch)
 		return
 	}
-	if _, stays := latest.Named(s.id.Name); !stays {
+	if _, stays := latest.Named(s.id().Name); !stays {
 		s.node.setLeaving()
 	}
 	s.admit()
@@ -233,7 +302,8 @@ func memberNamed(all []actors.Configuration, name string) (actors.Member, bool) 
 	return actors.Member{}, false
 }
 
-// run starts and ends roles as the configurations want it.
+// run starts and ends roles as the configurations want it. The replica votes on nothing, so it
+// does not wait until the others may speak.
 func (s *steward) run() {
 	wanted := make(map[uint64]bool)
 	replica := false
@@ -241,11 +311,12 @@ func (s *steward) run() {
 	if len(s.running) == 0 {
 		s.node.endEarlier()
 	}
+	speaks := s.admission.Speaks()
 	for i, c := range all {
 		wanted[c.Epoch] = true
-		me, _ := c.Named(s.id.Name)
+		me, _ := c.Named(s.id().Name)
 		replica = replica || me.Replica
-		if _, runs := s.running[c.Epoch]; !runs {
+		if _, runs := s.running[c.Epoch]; !runs && speaks {
 			s.running[c.Epoch] = c
 			s.node.startEpoch(c, i > 0 && me.ID == s.heir)
 		}

@@ -42,6 +42,9 @@ func (s Status) Warnings(earlier Status) []string {
 		all = append(all, fmt.Sprintf("%s and %s executed different decrees: the first is of a slot from %d to %d; %s agrees with %s",
 			s.Member, d.With.Member(), d.First, d.Below-1, s.Member, cmp.Or(enumerated(membersOf(s.Replica.Agrees)), "no other member")))
 	}
+	if len(s.Awaited) > 0 {
+		all = append(all, fmt.Sprintf("%s waits for %s before its acceptor and its leader run", s.Member, enumerated(s.Awaited)))
+	}
 	for _, role := range s.Silent {
 		all = append(all, fmt.Sprintf("%s: its %s is too busy to show itself", s.Member, role))
 	}

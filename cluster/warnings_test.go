@@ -50,6 +50,7 @@ func TestWarnings(t *testing.T) {
 		{func(s *Status) { s.Journal.SyncTimes = syncs(100, time.Millisecond) }, nil},
 		{func(s *Status) { s.Disk.Waits = 6 * time.Second }, []string{"alpha: its disk hangs or is full: it has completed no write for 6s"}},
 		{func(s *Status) { s.Disk.Short, s.Disk.Free = true, 100<<20 }, []string{"alpha: its disk is nearly full: 100 MiB are free"}},
+		{func(s *Status) { s.Awaited = []string{"beta", "gamma"} }, []string{"alpha waits for beta and gamma before its acceptor and its leader run"}},
 		{func(s *Status) { s.Silent = []string{"replica"} }, []string{"alpha: its replica is too busy to show itself"}},
 		{func(s *Status) { s.Restarts = map[string]int{"replica": 2, "client": 1} },
 			[]string{"alpha: client panicked and came back, once", "alpha: replica panicked and came back, 2 times"}},

@@ -271,7 +271,7 @@ func (n *Node) nodeOptions() cluster.Options {
 func (n *Node) Recover() {
 	n.cluster.t.Helper()
 	open := func(dir string) (cluster.StateMachine, error) { return n.cluster.options.Machine(n.Name, dir) }
-	if err := cluster.Recover(n.nodeOptions(), open, func(cluster.Remains) error { return nil }); err != nil {
+	if err := cluster.Recover(n.nodeOptions(), open, false, func(cluster.Remains) error { return nil }); err != nil {
 		n.cluster.t.Fatalf("clustertest: recover %s: %v", n.Name, err)
 	}
 }

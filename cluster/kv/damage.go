@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -289,7 +290,7 @@ func CheckDir(dir string) error {
 	}
 	path := disk.PathJoin(dir, current)
 	db, err := pebble.Open(path, &pebble.Options{
-		FS: disk, Comparer: pebble.DefaultComparer, ReadOnly: true, Logger: silent{},
+		FS: readable{disk}, Comparer: pebble.DefaultComparer, ReadOnly: true, Logger: silent{},
 		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}, // the reader hears of it, too
 	})
 	if err != nil {
@@ -303,6 +304,18 @@ func CheckDir(dir string) error {
 		}
 	}
 	return errors.Join(err, db.Close())
+}
+
+// readable is a file system that may be mounted read-only, on which Pebble cannot make its lock.
+type readable struct{ vfs.FS }
+
+// Lock locks a file, if that can be made.
+func (r readable) Lock(name string) (io.Closer, error) {
+	lock, err := r.FS.Lock(name)
+	if errors.Is(err, syscall.EROFS) {
+		return io.NopCloser(nil), nil
+	}
+	return lock, err
 }
 
 // silent is a Pebble logger for those who report errors themselves.

@@ -23,7 +23,7 @@ come back, are refused: add them as new members, on empty data directories.`
 
 func newRecover() *cobra.Command {
 	var path string
-	var yes bool
+	var yes, damaged bool
 	c := &cobra.Command{
 		Use:     "recover --config FILE|FOLDER",
 		GroupID: "run",
@@ -38,7 +38,7 @@ func newRecover() *cobra.Command {
 			}
 			log := newLogger(cfg, c.ErrOrStderr())
 			open := func(dir string) (cluster.StateMachine, error) { return openStore(dir, false, log) }
-			err = cluster.Recover(clusterOptions(cfg, log), open, func(r cluster.Remains) error {
+			err = cluster.Recover(clusterOptions(cfg, log), open, damaged, func(r cluster.Remains) error {
 				printRemains(c.OutOrStdout(), cfg, r)
 				if yes {
 					return nil
@@ -55,6 +55,7 @@ func newRecover() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "the configuration of the member that is left: a file, or a folder of files *.hcl")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&damaged, "damaged-journal", false, "go on with a journal that is damaged or missing: read it up to there, then put it aside")
 	if err := c.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag is in a line above
 	}
@@ -96,7 +97,7 @@ func printRemains(w io.Writer, cfg *config.Config, r cluster.Remains) {
   executed       %d slots
   to be executed %s
   to be dropped  %s
-
+%s
 What is to be executed was accepted here, and is taken as decided; it may not have been.
 
 What may be lost: writes that were acknowledged and of which this member had not heard. Nothing
@@ -107,7 +108,7 @@ Do this only if the data of %s will never be used again. Nodes on it would be an
 cluster, with the same name.
 `,
 		cfg.Cluster, cfg.Node.Name, cfg.Node.DataDir, c.Epoch, c.First, strings.Join(members, ", "),
-		r.Executed-1, adopted(r), dropped(r), orNobody(others))
+		r.Executed-1, adopted(r), dropped(r), damage(r), orNobody(others))
 }
 
 // adopted shows what is executed though nobody said that it was decided.
@@ -117,6 +118,18 @@ func adopted(r cluster.Remains) string {
 	}
 	known := min(max(r.Decided, r.Executed), r.Adoptable) - r.Executed
 	return fmt.Sprintf("slots %d to %d, of which %d are known to be decided", r.Executed, r.Adoptable-1, known)
+}
+
+// damage says what a damaged journal makes uncertain.
+func damage(r cluster.Remains) string {
+	if r.Damage == nil {
+		return ""
+	}
+	return fmt.Sprintf(`
+The journal is damaged: %v
+What it held behind the damage is lost: slots from %d on, as far as they are not executed. Writes
+in them were acknowledged, perhaps with the help of this member alone. The journal is put aside.
+`, r.Damage, r.Adoptable)
 }
 
 func dropped(r cluster.Remains) string {

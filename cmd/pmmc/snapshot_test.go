@@ -59,22 +59,24 @@ func TestBackupAndRestore(t *testing.T) {
 	s.stop()
 	again := newSample(t, 3, "")
 	again.restore(file, "alpha", "beta")
-	again.start("alpha", "beta")
+	alpha, beta := start(t, nil, "node", "--config", again.file("alpha")), start(t, nil, "node", "--config", again.file("beta"))
+	gamma := start(t, nil, "node", "--config", again.file("gamma"))
+	if code := gamma.code(); code != exitFailed || !strings.Contains(gamma.err.String(), "snapshot restore") {
+		t.Errorf("a node that was not restored: code %d\n%s", code, gamma.err.String())
+	}
+	alpha.kill()
+	beta.kill()
+	if err := os.RemoveAll(filepath.Join(again.dir, "gamma")); err != nil {
+		t.Fatal(err)
+	}
+	again.restore(file, "gamma")
+	again.start(names...) // a new cluster begins with all its members
 	if out := again.do("get", "key", "--prefix"); strings.Count(out, "\n") != 20 || !strings.Contains(out, "key19\t19\n") {
 		t.Errorf("after the restore:\n%s", out)
 	}
 	if out := again.do("put", "more", "1"); out != "put at revision 22\n" {
 		t.Errorf("the first write: %s", out)
 	}
-	gamma := start(t, nil, "node", "--config", again.file("gamma"))
-	if code := gamma.code(); code != exitFailed || !strings.Contains(gamma.err.String(), "snapshot restore") {
-		t.Errorf("a node that was not restored: code %d\n%s", code, gamma.err.String())
-	}
-	if err := os.RemoveAll(filepath.Join(again.dir, "gamma")); err != nil {
-		t.Fatal(err)
-	}
-	again.restore(file, "gamma")
-	again.start("gamma")
 	again.waitCaughtUp()
 	if out, err, code := pmmc(t, "snapshot", "restore", file, "--config", again.file("gamma")); code != exitFailed || !strings.Contains(err, "in use by another process") || !strings.Contains(err, "Hint: ") {
 		t.Errorf("restore under a node that runs: code %d\n%s%s", code, out, err)

@@ -65,7 +65,7 @@ type disk struct {
 func (r *Referee) diskOf(p *role) *disk {
 	d := r.disks[p.self]
 	if d == nil {
-		d = &disk{known: newStore(p.epoch), ever: newStore(p.epoch), whole: r.nodes[p.self.Member()].opened.Incarnation == 1}
+		d = &disk{known: newStore(p.epoch), ever: newStore(p.epoch), whole: starts(r.nodes[p.self.Member()].opened) == 1}
 		r.disks[p.self] = d
 	}
 	return d

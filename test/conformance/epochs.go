@@ -121,7 +121,7 @@ func (r *Referee) isEarly(e actors.Event) bool {
 		return false // it may have been decided before the traces begin
 	case e.Kind == actors.Opened:
 		o, _ := e.Message.(*messages.Opened)
-		late := r.nodes[string(e.Self)] == nil && o.GetIncarnation() > 1 // what was before is not known
+		late := r.nodes[string(e.Self)] == nil && starts(o) > 1 // what was before is not known
 		return !late && slices.ContainsFunc(o.GetConfigurations(), func(c *messages.Configuration) bool {
 			return c.Epoch > max(known, 1) // the first one is the founders'
 		})

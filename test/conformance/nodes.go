@@ -103,9 +103,18 @@ func (r *Referee) sameDisk(self actors.Addr, o *messages.Opened) {
 			r.breaks("S11", fmt.Sprintf("%s and %s share a disk", self, name), other.past)
 		}
 	}
-	if r.nodes[string(self)] == nil && (o.Incarnation > 1 || o.Executed > 1) {
+	if r.nodes[string(self)] == nil && (starts(o) > 1 || o.Executed > 1) {
 		r.whole = false // what was before the trace is not known
 	}
+}
+
+// starts counts the starts on a disk, the opened one among them. A node has the count in the upper
+// half of its incarnation; the simulator, and an earlier version, count in the lower one.
+func starts(o *messages.Opened) uint64 {
+	if n := o.GetIncarnation() >> 32; n > 0 {
+		return n
+	}
+	return o.GetIncarnation()
 }
 
 // roleOf finds the role of an event, or begins its life.

@@ -163,7 +163,24 @@ func (r *rot) flip(name string, at int) (outcome string) {
 		r.t.Errorf("%s, byte %d: the check finds nothing, and the node put its state aside", name, at)
 	}
 	gamma.Kill()
+	r.keepPromises()
 	return outcome
+}
+
+// keepPromises takes identity and journal as they are now: the peers know of this start, and
+// refuse what was before it as an older copy.
+func (r *rot) keepPromises() {
+	r.t.Helper()
+	for path := range r.good {
+		if strings.HasPrefix(path, filepath.Join(r.dir, "state")) {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.good[path] = content
+	}
 }
 
 // refuses wants gamma not to start, with an error that names the file, and the others to go on.
