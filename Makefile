@@ -62,7 +62,7 @@ screenshots: browser ## Take the README's pictures of the page, into docs, in tw
 # are processors. All is vetted by then, and vetting it again as it is built for the race
 # detector would take a minute.
 .PHONY: test
-test: check browser iproute promtool ## Run all checks and all tests, with the race detector
+test: check browser iproute strace promtool ## Run all checks and all tests, with the race detector
 	$(GOTESTSUM) --format pkgname -- -race -vet off -timeout 14m -p $$(($$(nproc) + 1)) $$(go list ./... | grep -vE '$(ALONE)')
 	@out=$$(mktemp); $(GOTESTSUM) --format pkgname --jsonfile $$out -- -vet off -timeout 14m $$(go list ./... | grep -E '$(ALONE)'); code=$$?; \
 	sed -nE 's/.*"Output":"((paper|simulation): [^"]*)\\n".*/\1/p' $$out; rm $$out; exit $$code
@@ -111,6 +111,17 @@ iproute:
 robustness: iproute ## Run etcd's robustness tests, every profile with every fault; QUICK=1: one with one
 	@mkdir -p .bin
 	set -o pipefail; cd test/etcd && go test -count 1 -timeout 60m -v $(if $(QUICK),-run TestRobustness,-whole) ./... | tee ../../.bin/robustness.log | grep -E '^ *---|operations|lies|^ok|FAIL'
+
+# Nodes are killed at system calls by strace. Power cuts take root and loop devices.
+.PHONY: strace
+strace:
+	@$(call want,strace,$(INSTALL) strace)
+
+.PHONY: crash
+crash: strace ## Kill nodes KILLS=200 times at system calls, cut their power CUTS=60 times, see that planted faults are found
+	@mkdir -p .bin
+	set -o pipefail; go test ./test/crash -count 1 -timeout 0 -v -kills $(or $(KILLS),200) -cuts $(or $(CUTS),60) -plants $(if $(filter-out 0,$(SEED)),-seed $(SEED)) | \
+	tee .bin/crash.log | grep -E '^ *---|seed [0-9]+,|crash:|planted:|^ok|FAIL'
 
 .PHONY: bench
 bench: ## Measure beside hashicorp/raft, etcd-io/raft and etcd, into docs/benchmarks.md; QUICK=1 is one short pass
