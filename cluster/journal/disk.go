@@ -18,6 +18,8 @@ import (
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 )
 
 // disk keeps batches in a directory, one entry of raft-wal each.
@@ -26,7 +28,7 @@ type disk struct {
 	logger hclog.Logger
 	seed   salt // the meta's, which is replaced by another goroutine
 	lock   io.Closer
-	room   *room
+	room   *diskfull.Retrier
 	meta   *meta
 	mark   *mark
 	wal    *wal.WAL
@@ -42,7 +44,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	d := &disk{dir: o.Dir, logger: o.Logger, room: &room{logger: o.Logger}}
+	d := &disk{dir: o.Dir, logger: o.Logger, room: diskfull.New(o.Logger)}
 	if d.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func openDisk(o Options, vfs types.VFS) (_ *disk, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", o.Dir, err)
 	}
-	d.room.begin()
+	d.room.Begin()
 	return d, nil
 }
 
@@ -196,7 +198,7 @@ func (d *disk) write(index uint64, chain uint32, b []byte) error {
 	if err := d.wal.StoreLogs([]*raft.Log{{Index: index, Data: b}}); err != nil {
 		return errors.Join(err, d.meta.failure())
 	}
-	return d.mark.set(index, chain)
+	return d.room.Try("the mark", func() error { return d.mark.set(index, chain) })
 }
 
 func (d *disk) owner() Owner { return d.meta.owner() }
@@ -288,11 +290,11 @@ func (d *disk) offsetInTail(path string, n uint64) int64 {
 	return offset
 }
 
-func (d *disk) fullSince() time.Time { return d.room.fullSince() }
+func (d *disk) fullSince() time.Time { return d.room.Since() }
 
 func (d *disk) abandon() {}
 
-func (d *disk) giveUp() { d.room.giveUp() }
+func (d *disk) giveUp() { d.room.GiveUp() }
 
 func (d *disk) close() error {
 	var err error
@@ -320,13 +322,13 @@ func (plain) ID() uint64 { return codecID }
 type filer struct {
 	*segment.Filer
 	meta *meta
-	room *room
+	room *diskfull.Retrier
 }
 
 func (f filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	info.Codec = codecID
 	var w types.SegmentWriter
-	err := f.room.try("a new segment", func() (err error) {
+	err := f.room.Try("a new segment", func() (err error) {
 		w, err = f.Filer.Create(info)
 		return err
 	})

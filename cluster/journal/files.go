@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 )
 
 // files is the file system as raft-wal wants it. It differs from raft-wal's own in
@@ -91,7 +93,7 @@ func (f *file) WriteAt(b []byte, at int64) (int, error) {
 		switch _, err := f.File.WriteAt(zeros[:filled-end], end); {
 		case err == nil:
 			f.filled = filled
-		case !isFull(err): // b may have room all the same
+		case !diskfull.Is(err): // b may have room all the same
 			return 0, err
 		}
 	}

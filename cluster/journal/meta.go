@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 )
 
 const metaName = "segments.json"
@@ -22,7 +24,7 @@ const metaName = "segments.json"
 // feed, and JSON.
 type meta struct {
 	dir  string
-	room *room
+	room *diskfull.Retrier
 
 	committing sync.Mutex // held while the file is written
 
@@ -100,7 +102,7 @@ func (m *meta) CommitState(p types.PersistentState) error {
 		p.Segments[i].Codec = codecID // see filer
 	}
 	err := m.replace(func(next *metaState) { next.PersistentState = p }, func(write func() error) error {
-		return m.room.try("the list of segments", write)
+		return m.room.Try("the list of segments", write)
 	})
 	if err != nil {
 		m.fail(fmt.Errorf("write the list of segments: %w", err))

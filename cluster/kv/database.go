@@ -2,14 +2,13 @@ package kv
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/hashicorp/go-hclog"
-
-	"github.com/pmmc-go/pmmc/actors"
 )
 
 // database is one Pebble directory in use. Restore puts another in its place while
@@ -169,9 +168,13 @@ func (l logger) Infof(format string, args ...any) {
 
 func (l logger) Errorf(format string, args ...any) { l.Error(fmt.Sprintf(format, args...)) }
 
-// Fatalf must not return: Pebble calls it when its files can no longer be trusted.
+// Fatalf must not return: Pebble calls it when its files can no longer be trusted, such as after
+// a failed write of its MANIFEST. It is called in goroutines of Pebble, which hold its locks:
+// nothing can be closed any more, and a panic there would end the process without a reason that
+// an operator can read. The journals have all that was executed.
 func (l logger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("kv: pebble: "+format, args...)
-	l.Error(err.Error())
-	panic(actors.Failure{Err: err})
+	text := fmt.Sprintf(format, args...)
+	l.Error("halting: the database cannot go on", "error", text)
+	fmt.Fprintf(os.Stderr, "Error: kv: pebble: %s\n", text)
+	os.Exit(1)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 )
 
 // Options say where a store lives.
@@ -65,7 +67,7 @@ type Store struct {
 
 	stage *stage // of the Apply that waits for its Commit
 
-	room     room
+	room     *diskfull.Retrier
 	failure  atomic.Pointer[error]
 	failed   chan struct{} // closed once failure is set
 	failOnce sync.Once
@@ -101,9 +103,8 @@ func Open(options Options) (*Store, error) {
 	if s.options.MemTableSize == 0 {
 		s.options.MemTableSize = defaultMemTableSize
 	}
-	// What one flush writes, and as much again.
-	s.room = room{fs: s.fs, dir: options.Dir, log: s.log, ended: make(chan struct{}), need: 2 * uint64(s.options.MemTableSize)}
-	s.fs = vfs.OnDiskFull(s.fs, s.room.wait)
+	s.room = diskfull.New(s.log)
+	s.fs = roomyFS{s.fs, s.room}
 	// Pebble counts what it gathers in memory against the cache.
 	s.cache = pebble.NewCache(s.options.CacheSize + memTables*s.options.MemTableSize)
 	err := s.openCurrent()
@@ -119,6 +120,7 @@ func Open(options Options) (*Store, error) {
 		s.cache.Unref()
 		return nil, err
 	}
+	s.room.Begin()
 	s.lessor.reset(s.db.takeLeases())
 	s.hub.start(s)
 	s.compactor.start(s)
@@ -320,7 +322,7 @@ func (s *Store) Close() error {
 	if db == nil {
 		return nil
 	}
-	s.room.giveUp()
+	s.room.GiveUp()
 	s.compactor.stop()
 	s.hub.stop()
 	s.dropStage()
@@ -334,8 +336,11 @@ func (s *Store) Close() error {
 	return errors.Join(append(errs, s.marker.Close(), s.failureSeen())...)
 }
 
+// FullSince is when the disk was found full; zero while it has room.
+func (s *Store) FullSince() time.Time { return s.room.Since() }
+
 // Abandon has what waits for space on a full disk fail; the store is of no use afterwards.
-func (s *Store) Abandon() { s.room.giveUp() }
+func (s *Store) Abandon() { s.room.GiveUp() }
 
 // WaitCompacted waits until the space of all that was compacted is free, as a
 // physical compaction asks for.

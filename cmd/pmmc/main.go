@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -23,12 +24,19 @@ const (
 )
 
 func main() {
+	keepUsageApart()
 	if len(os.Args) > 1 && os.Args[1] == "node" {
 		relaxTimers()
 	}
 	ctx := endOnSignal(context.Background())
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
+
+// keepUsageApart has a crash end the process by SIGABRT. Go ends a program that panics, that
+// runs out of memory or that receives SIGQUIT with code 2, which is exitUsage here: a service
+// manager must start a node that crashed again, and one whose configuration is wrong not.
+// No wrapper could tell the two apart better, and no recover reaches goroutines of libraries.
+func keepUsageApart() { debug.SetTraceback("crash") }
 
 // echo is how long after the first signal another one may be the same wish: GNU timeout
 // signals its child, and then its child's process group, milliseconds later.

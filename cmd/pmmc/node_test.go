@@ -58,6 +58,21 @@ func TestSecondSignal(t *testing.T) {
 	})
 }
 
+// TestNodeCrashes shows that a crash of Go's runtime does not end a node with the code of a
+// wrong configuration, after which it is not started again. SIGQUIT ends a program as a panic does.
+func TestNodeCrashes(t *testing.T) {
+	s := newSample(t, 1, "")
+	s.start("alpha")
+	p := s.nodes["alpha"]
+	p.signal(syscall.SIGQUIT)
+	if code := p.code(); code == exitUsage || code == exitDone {
+		t.Errorf("code %d after a crash", code)
+	}
+	if how := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !how.Signaled() || how.Signal() != syscall.SIGABRT {
+		t.Errorf("a crash ended it so: %v, want SIGABRT", p.cmd.ProcessState)
+	}
+}
+
 // TestNodeAlone shows that a node without a majority is not ready, answers nobody,
 // and ends cleanly all the same; while it waits for a request that is under way, a signal that
 // is repeated for long enough ends it at once.
