@@ -15,7 +15,8 @@ type StateStats struct {
 	Bytes    measure.Distribution // of the operations of a decree that has any
 	Applied  measure.Distribution // seconds that it took to execute a slot and to commit that
 	Flushed  measure.Distribution // seconds that it took to make the state durable
-	// Durable is when the state was last made durable, or there was nothing to do for it.
+	// Durable is when the state was last made durable, or there was nothing to do for it; at
+	// first, when the node began.
 	Durable time.Time
 }
 
@@ -27,16 +28,18 @@ type stateCounts struct {
 
 func newStateCounts() *stateCounts {
 	c := &stateCounts{commands: measure.Sizes(1, 16), bytes: measure.Sizes(64, 20), applied: measure.Times(), flushed: measure.Times()}
-	c.isDurable(time.Time{})
+	c.isDurable(time.Now()) // what was read from the disk is on it
 	return c
 }
 
 func (c *stateCounts) isDurable(now time.Time) { c.durable.Store(&now) }
 
+func (c *stateCounts) durableAt() time.Time { return *c.durable.Load() }
+
 func (c *stateCounts) show() StateStats {
 	return StateStats{
 		Commands: c.commands.Show(), Bytes: c.bytes.Show(), Applied: c.applied.Show(), Flushed: c.flushed.Show(),
-		Durable: *c.durable.Load(),
+		Durable: c.durableAt(),
 	}
 }
 

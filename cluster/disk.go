@@ -18,9 +18,14 @@ import (
 type DiskStatus struct {
 	Waits  time.Duration // for how long the oldest write has been waiting for it
 	Free   int64         // bytes; -1 where that is not known
-	Short  bool          // Free is less than Options.DiskReserve, or than a tenth of a small disk
+	Files  int64         // number of files that can be made; -1 where that is not known
+	Full   bool          // an operation waits for space, an inode or a quota
+	Short  bool          // Full, or Free or Files is less than its reserve
 	Damage error         // in its files, as the last look at them found; nil is none
 	Scarce bool          // and of the acceptors in reach, a majority of all, so many that too few have room
+	// Unflushed is for how long the state has not been made durable, which its journal has to
+	// make up for; 0 while that takes no longer than it should.
+	Unflushed time.Duration
 }
 
 // diskLook is how often the disk is looked at.
@@ -33,13 +38,18 @@ const roomAgain = 125
 // diskWatch is what watchDisk knows.
 type diskWatch struct {
 	free  atomic.Int64
+	files atomic.Int64
 	short atomic.Bool
 	hung  time.Time // when what hangs was to be written; zero when nothing does
+	stale bool      // the state was found not to be made durable
 }
 
 // diskStatus is what a status shows of the disk.
 func (n *Node) diskStatus(s *Status) DiskStatus {
-	d := DiskStatus{Free: n.disk.free.Load(), Short: n.disk.short.Load(), Waits: n.diskWaits()}
+	d := DiskStatus{
+		Free: n.disk.free.Load(), Files: n.disk.files.Load(), Full: n.diskIsFull(), Short: n.disk.short.Load(),
+		Waits: n.diskWaits(), Unflushed: n.unflushed(),
+	}
 	if err := n.damage.Load(); err != nil {
 		d.Damage = *err
 	}
@@ -81,6 +91,7 @@ func (n *Node) watchDisk() {
 	defer ticks.Stop()
 	for {
 		n.seeWhetherItHangs()
+		n.seeWhetherItIsFlushed()
 		n.measureRoom()
 		if m, ok := n.machine.(interface{ Failure() error }); ok && m.Failure() != nil {
 			n.fail(fmt.Errorf("cluster: the state machine failed: %w", m.Failure()))
@@ -108,24 +119,59 @@ func (n *Node) seeWhetherItHangs() {
 	}
 }
 
+// leastUnflushed is for how long a state need not be made durable before that is worth a word,
+// and flushesMissed how many flushes in a row must be missing.
+const (
+	leastUnflushed = 20 * time.Second
+	flushesMissed  = 5
+)
+
+// unflushed is for how long the state has not been made durable; 0 while that is as it should be.
+func (n *Node) unflushed() time.Duration {
+	since := time.Since(n.counts.durableAt())
+	if since < max(leastUnflushed, flushesMissed*n.options.Protocol.Flush) {
+		return 0
+	}
+	return since
+}
+
+// seeWhetherItIsFlushed says when the state is not made durable, and when it is again.
+func (n *Node) seeWhetherItIsFlushed() {
+	since, d := n.unflushed(), &n.disk
+	switch {
+	case since > 0 && !d.stale:
+		n.options.Logger.Error("the state is not made durable: the journal grows until it is", "for", since.Round(time.Second), "disk full", n.diskIsFull(), "dir", n.options.DataDir)
+	case since == 0 && d.stale:
+		n.options.Logger.Warn("the state is made durable again")
+	}
+	d.stale = since > 0
+}
+
+// diskIsFull reports whether an operation of the journal, the state or the identity waits for room.
+func (n *Node) diskIsFull() bool {
+	if m, ok := n.machine.(interface{ FullSince() time.Time }); ok && !m.FullSince().IsZero() {
+		return true
+	}
+	return !n.room.Since().IsZero() || !n.journal.Stats().FullSince.IsZero()
+}
+
 // measureRoom says when the disk is short of room, to the operator and, by way of the
 // replica, to the other nodes.
 func (n *Node) measureRoom() {
 	d := &n.disk
-	free, total, err := n.options.room()
+	left, err := n.options.room()
 	if err != nil {
-		d.free.Store(-1)
-		return
+		left = space{free: -1, files: -1}
 	}
-	reserve := min(n.options.DiskReserve, total/leastReserve)
-	d.free.Store(free)
-	short := d.short.Load()
-	switch {
-	case !short && free < reserve:
+	d.free.Store(left.free)
+	d.files.Store(left.files)
+	short, full := d.short.Load(), n.diskIsFull()
+	switch isShort := left.isShort(short, full, n.options.DiskReserve); {
+	case isShort && !short:
 		n.options.Logger.Warn("the disk is nearly full. Where a majority's are, writes are refused until there is room; where one is full, the others go on without its node",
-			"free", free, "reserve", reserve, "dir", n.options.DataDir)
-	case short && free >= reserve/100*roomAgain:
-		n.options.Logger.Info("the disk has room again", "free", free)
+			"free", left.free, "reserve", n.options.DiskReserve, "files", left.files, "full", full, "dir", n.options.DataDir)
+	case short && !isShort:
+		n.options.Logger.Info("the disk has room again", "free", left.free)
 	default:
 		return
 	}
@@ -133,15 +179,33 @@ func (n *Node) measureRoom() {
 	n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Short: !short})
 }
 
-// leastReserve is the part of a file system, one in so many, that is reserve enough: a small
-// one would have too little room from the start.
-const leastReserve = 10
+const (
+	// leastReserve is the part of a file system, one in so many, that is reserve enough: a
+	// small one would have too little room from the start.
+	leastReserve = 10
+	// filesReserve is the number of files that a disk must have room for, as DiskReserve is of bytes.
+	filesReserve = 1000
+)
 
-// room is how much room the disk of the data directory has, and how large it is.
-func (o *Options) room() (free, total int64, err error) {
+// space is how much room a file system has, and how large it is. A file system that counts no
+// inodes has -1 files.
+type space struct{ free, total, files, totalFiles int64 }
+
+// isShort reports whether a disk that was short, or was not, is short now: it is full, or less
+// than the reserve is known to be left. An unknown number, which is negative, says nothing.
+func (s space) isShort(was, full bool, reserve int64) bool {
+	reserve, files := min(reserve, s.total/leastReserve), min(filesReserve, s.totalFiles/leastReserve)
+	if was {
+		reserve, files = reserve/100*roomAgain, files*roomAgain/100
+	}
+	return full || s.free >= 0 && s.free < reserve || s.files >= 0 && s.files < files
+}
+
+// room is how much room the disk of the data directory has.
+func (o *Options) room() (space, error) {
 	if o.FreeBytes != nil {
-		free, err = o.FreeBytes()
-		return free, math.MaxInt64, err
+		free, err := o.FreeBytes()
+		return space{free: free, total: math.MaxInt64, files: -1}, err
 	}
 	return roomOf(o.DataDir)
 }

@@ -6,4 +6,4 @@ import "errors"
 
 // roomOf is not known where there is no call for it: a full disk is then noticed when it
 // is full.
-func roomOf(string) (free, total int64, err error) { return 0, 0, errors.ErrUnsupported }
+func roomOf(string) (space, error) { return space{}, errors.ErrUnsupported }

@@ -229,7 +229,11 @@ func (k *kept) Flush() (uint64, error) {
 		_, err := s.WriteTo(w)
 		return errors.Join(err, w.Flush(), s.(io.Closer).Close())
 	})
-	return below, err
+	if err != nil {
+		_ = os.Remove(k.path + ".new") // if it is there: it must not take the last room of a full disk
+		return 0, err
+	}
+	return below, nil
 }
 
 // Close does nothing: what was not flushed is with the acceptors.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/actors/runtime"
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 	"github.com/pmmc-go/pmmc/cluster/journal"
 	"github.com/pmmc-go/pmmc/cluster/transport"
 	"github.com/pmmc-go/pmmc/messages"
@@ -44,6 +45,7 @@ type Node struct {
 	herald    *herald
 	counts    *stateCounts
 	disk      diskWatch
+	room      *diskfull.Retrier        // for the identity
 	awaited   atomic.Pointer[[]string] // peers; nil once the roles may speak
 	damage    atomic.Pointer[error]    // that the last look at the files found; nil for none
 
@@ -69,12 +71,13 @@ type Node struct {
 func Start(o Options) (*Node, error) {
 	n := &Node{
 		options: o, leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
-		names: make(map[string]string), counts: newStateCounts(),
+		names: make(map[string]string), counts: newStateCounts(), room: diskfull.New(o.Logger),
 	}
 	n.herald = newHerald(n)
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeStorage())
 	}
+	n.room.Begin()
 	n.chores.Go(n.flush)
 	n.chores.Go(n.upkeep)
 	n.chores.Go(n.watchDisk)
@@ -191,15 +194,15 @@ func (n *Node) flush() {
 			continue // nobody waits for it
 		}
 		last = time.Now()
-		if n.machine.Executed() > durable {
-			below, err := n.flushState()
-			if err != nil {
-				n.fail(fmt.Errorf("cluster: flush the state: %w", err))
-				return
-			}
+		if n.machine.Executed() <= durable {
+			n.counts.isDurable(last)
+		} else if below, err := n.flushState(); err == nil && below > 0 {
 			durable = max(durable, below)
-		}
-		n.counts.isDurable(time.Now())
+			n.counts.isDurable(time.Now())
+		} else if err != nil && !diskfull.Is(err) {
+			n.fail(fmt.Errorf("cluster: flush the state: %w", err))
+			return
+		} // else it could not come in between two slots, or has no room: it is tried again
 		// Again and again: the replica may have been restarted.
 		n.tree.Send(actors.ReplicaAddr(n.options.Member), &messages.Flushed{Below: durable, Short: n.disk.short.Load()})
 	}
@@ -333,6 +336,7 @@ func (n *Node) cut() {
 	if m, ok := n.machine.(interface{ Abandon() }); ok {
 		m.Abandon() // a disk that is full, or else it would be waited for
 	}
+	n.room.GiveUp()
 	n.transport.Kill()
 }
 

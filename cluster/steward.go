@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster/datadir"
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -149,7 +149,7 @@ func (s *steward) remember(next *messages.Identity, isNew bool) bool {
 	err := saveIdentity(s.dir, next)
 	switch {
 	case err == nil:
-	case !isFull(err):
+	case !diskfull.Is(err):
 		s.node.fail(err)
 		return false
 	case isNew:
@@ -158,9 +158,6 @@ func (s *steward) remember(next *messages.Identity, isNew bool) bool {
 	s.admission.Saved(next)
 	return true
 }
-
-// isFull reports whether an error means that the disk has no room.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func (s *steward) onWelcome(m *messages.Welcome) {
 	from := actors.Addr(m.From).Member()
@@ -225,7 +222,7 @@ func (s *steward) onStranger(m stranger) {
 }
 
 func (s *steward) save(next *messages.Identity) bool {
-	if err := saveIdentity(s.dir, next); err != nil {
+	if err := s.node.room.Try("the identity", func() error { return saveIdentity(s.dir, next) }); err != nil {
 		s.node.fail(err)
 		return false
 	}

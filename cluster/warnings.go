@@ -103,8 +103,16 @@ func (s Status) diskWarnings(earlier Status) (all []string) {
 	if s.Disk.Waits >= warnWaiting {
 		all = append(all, fmt.Sprintf("%s: its disk hangs or is full: it has completed no write for %s", s.Member, Age(s.Disk.Waits)))
 	}
-	if s.Disk.Short {
+	switch {
+	case s.Disk.Full:
+		all = append(all, fmt.Sprintf("%s: its disk is full: no space, no inode or no quota is left", s.Member))
+	case s.Disk.Short && s.Disk.Files >= 0 && s.Disk.Files < filesReserve:
+		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %s files can be made", s.Member, grouped(uint64(s.Disk.Files))))
+	case s.Disk.Short:
 		all = append(all, fmt.Sprintf("%s: its disk is nearly full: %s MiB are free", s.Member, grouped(uint64(max(0, s.Disk.Free)>>20))))
+	}
+	if s.Disk.Unflushed > 0 {
+		all = append(all, fmt.Sprintf("%s: its state has not been made durable for %s: its journal grows", s.Member, Age(s.Disk.Unflushed)))
 	}
 	if s.Disk.Damage != nil {
 		all = append(all, fmt.Sprintf("%s: a file is not what was written: %v", s.Member, s.Disk.Damage))

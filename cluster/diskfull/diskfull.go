@@ -32,8 +32,13 @@ type Retrier struct {
 	since   time.Time     // when the disk was found full; zero while it has room
 }
 
-// New returns a Retrier that repeats nothing before Begin.
-func New(logger hclog.Logger) *Retrier { return &Retrier{logger: logger} }
+// New returns a Retrier that repeats nothing before Begin. A nil logger is silent.
+func New(logger hclog.Logger) *Retrier {
+	if logger == nil {
+		logger = hclog.NewNullLogger()
+	}
+	return &Retrier{logger: logger}
+}
 
 // Begin has operations repeated from now on. Before, at a start, an error is better.
 func (r *Retrier) Begin() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/cluster"
+	"github.com/pmmc-go/pmmc/cluster/diskfull"
 	"github.com/pmmc-go/pmmc/cluster/gateway"
 	"github.com/pmmc-go/pmmc/cluster/kv"
 	"github.com/pmmc-go/pmmc/config"
@@ -129,8 +130,8 @@ func advise(err error) error {
 		return &hinted{err, "This machine has no such address: give the node one that it has, in the block listen of its configuration."}
 	case errors.Is(err, syscall.EAGAIN):
 		return &hinted{err, "Another process has this data directory open. Stop it, or give this node a directory of its own."}
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return &hinted{err, "The disk of the data directory is full. Make room, then start the node again: what was acknowledged is there."}
+	case diskfull.Is(err):
+		return &hinted{err, "The disk of the data directory is full, or has no inode or no quota left. Make room, then start the node again: what was acknowledged is there."}
 	case errors.Is(err, syscall.EACCES):
 		return &hinted{err, "Run the node as the user who owns its data directory; ports below 1024 need a privilege."}
 	}
