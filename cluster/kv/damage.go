@@ -123,7 +123,8 @@ func asDamage(err error, dir string) error {
 		return err
 	case strings.Contains(err.Error(), "written in unknown format major version"): // it has no type in Pebble
 		return &NewerError{err}
-	case pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMissing) || errors.Is(err, syscall.EIO) || isUnparsable(err):
+	case pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errMissing) || errors.Is(err, syscall.EIO) ||
+		errors.Is(err, pebble.ErrDBNotPristine) || errors.Is(err, pebble.ErrDBDoesNotExist) || isUnparsable(err):
 		return &DamagedError{Path: dir, Why: oneLine(err)}
 	}
 	return err
@@ -289,6 +290,10 @@ func CheckDir(dir string) error {
 		current = firstDirectory
 	}
 	path := disk.PathJoin(dir, current)
+	n, _, err := checkSealed(disk, dir, current)
+	if err != nil {
+		return asDamage(err, path)
+	}
 	db, err := pebble.Open(path, &pebble.Options{
 		FS: readable{disk}, Comparer: pebble.DefaultComparer, ReadOnly: true, Logger: silent{},
 		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}, // the reader hears of it, too
@@ -300,7 +305,7 @@ func CheckDir(dir string) error {
 	if err == nil {
 		var p position
 		if p, err = readPosition(db); err == nil {
-			err = checkFlushed(disk, dir, p.executed)
+			err = checkFlushed(dir, n, p.executed)
 		}
 	}
 	return errors.Join(err, db.Close())

@@ -3,6 +3,7 @@ package kv
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -101,6 +102,12 @@ func (db *database) load() error {
 	db.flushed.Store(p.executed)
 	db.swept.Store(mark.main)
 	return nil
+}
+
+// number is that of the database's directory.
+func (db *database) number() uint64 {
+	n, _ := directoryNumber(filepath.Base(db.path))
+	return uint64(n)
 }
 
 // takeLeases returns the leases that there were when the database was opened, and

@@ -3,6 +3,7 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func (s *Store) openCurrent() error {
 		marker.Close()
 		return asDamage(err, dir)
 	}
-	if err := checkFlushed(s.fs, dir, s.db.position.Load().executed); err != nil {
+	if err := s.seals(); err != nil {
 		s.db.release()
 		s.databases.Wait()
 		s.db = nil
@@ -81,6 +82,21 @@ func (s *Store) syncDirectory(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// seals has the next Open demand what there is now: see note and seal, and their order.
+func (s *Store) seals() error {
+	n := note{below: s.db.position.Load().executed}
+	if _, err := s.fs.Stat(s.fs.PathJoin(s.db.path, sealName)); errors.Is(err, fs.ErrNotExist) {
+		if err := s.replaceFile(s.options.Dir, noteName, n.append(nil)); err != nil {
+			return err
+		}
+	}
+	if err := s.seal(s.db.path); err != nil {
+		return err
+	}
+	n.sealed = s.db.number()
+	return s.replaceFile(s.options.Dir, noteName, n.append(nil))
+}
+
 // openMarked opens the database of a name, which is none before the first restore,
 // and removes the others.
 func (s *Store) openMarked(current string) (*database, error) {
@@ -104,7 +120,20 @@ func (s *Store) openMarked(current string) (*database, error) {
 			return nil, fmt.Errorf("kv: remove the unfinished %s: %w", name, err)
 		}
 	}
-	return s.openDatabase(s.fs.PathJoin(dir, current), marked)
+	n, sealed, err := checkSealed(s.fs, dir, current)
+	if err != nil {
+		return nil, err
+	}
+	db, err := s.openDatabase(s.fs.PathJoin(dir, current), marked || sealed)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFlushed(dir, n, db.position.Load().executed); err != nil {
+		db.release()
+		s.databases.Wait()
+		return nil, err
+	}
+	return db, nil
 }
 
 // databaseNames lists the Pebble directories.

@@ -27,7 +27,10 @@ func (s *Store) Restore(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("kv: restore: %w", err)
 	}
-	if err := s.fill(db, r); err != nil {
+	if err = s.fill(db, r); err == nil {
+		err = s.seal(db.path) // before the marker or a note names it
+	}
+	if err != nil {
 		db.obsolete.Store(true)
 		db.release()
 		return fmt.Errorf("kv: restore: %w", err)
@@ -51,6 +54,13 @@ func (s *Store) switchTo(db *database, name string) error {
 	if err := s.marker.Move(name); err != nil {
 		s.mu.Unlock()
 		err = fmt.Errorf("kv: restore: move the marker to %s: %w", name, err)
+		s.fail(err)
+		db.release()
+		return err
+	}
+	n := note{below: db.position.Load().executed, sealed: db.number()}
+	if err := s.replaceFile(s.options.Dir, noteName, n.append(nil)); err != nil {
+		s.mu.Unlock()
 		s.fail(err)
 		db.release()
 		return err

@@ -74,8 +74,8 @@ func TestRestore(t *testing.T) {
 	if err := to.Restore(bytes.NewReader(snapshot)); err != nil { // back, and over a restored one
 		t.Fatal(err)
 	}
-	if names := must(fs.List("node/kv")); len(names) != 2 {
-		t.Errorf("the directory has %q, want one database and the marker", names)
+	if names := must(fs.List("node/kv")); len(names) != 3 {
+		t.Errorf("the directory has %q, want one database, the marker and the note", names)
 	}
 	if to.get(requestKey("later")).Count != 0 {
 		t.Error("a key from after the snapshot is there")
@@ -132,7 +132,7 @@ func TestRestoreOfADamagedSnapshot(t *testing.T) {
 		if err := n.Restore(bytes.NewReader(stream)); !errors.Is(err, kv.ErrSnapshot) {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if n.Revision() != want.Revision() || len(must(fs.List("node/kv"))) != 1 {
+		if n.Revision() != want.Revision() || len(must(fs.List("node/kv"))) != 2 {
 			t.Fatalf("%s: revision is %d, %q", what, n.Revision(), must(fs.List("node/kv")))
 		}
 	}

@@ -279,7 +279,7 @@ func (s *Store) Flush() (below uint64, err error) {
 	if err := s.flush(db); err != nil {
 		return 0, fmt.Errorf("kv: flush below slot %d: %w", below, err)
 	}
-	if err := s.noteFlushed(below); err != nil {
+	if err := s.noteFlushed(note{below: below, sealed: db.number()}); err != nil {
 		return 0, err
 	}
 	raise(&db.flushed, below)
