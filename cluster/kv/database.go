@@ -181,7 +181,7 @@ func (l logger) Errorf(format string, args ...any) { l.Error(fmt.Sprintf(format,
 // an operator can read. The journals have all that was executed.
 func (l logger) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	l.Error("halting: the database cannot go on", "error", text)
+	l.Logger.Error("halting: the database cannot go on", "error", text)
 	fmt.Fprintf(os.Stderr, "Error: kv: pebble: %s\n", text)
 	os.Exit(1)
 }
