@@ -92,8 +92,9 @@ func (s *Store) damaged(d *DamagedError) {
 	})
 }
 
+// rememberDamage does not wait for room on a full disk: the failure has to be known.
 func (s *Store) rememberDamage(d *DamagedError) error {
-	f, err := s.fs.Create(s.fs.PathJoin(s.options.Dir, damagedName), vfs.WriteCategoryUnspecified)
+	f, err := s.fs.Unwrap().Create(s.fs.PathJoin(s.options.Dir, damagedName), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
