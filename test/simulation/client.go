@@ -27,6 +27,7 @@ type Client struct {
 type attempt struct {
 	command *messages.Command // nil for a read
 	acked   int               // how many commands were acknowledged to anybody before it
+	since   time.Duration
 	record  *record
 }
 
@@ -45,6 +46,20 @@ func newClient(n *Node) *Client {
 
 func (c *Client) abandon() {
 	c.open, c.reads, c.stopped = nil, nil, c.stopped || !c.node.up && c.node.member().ID == 0
+}
+
+// forsake gives up what is open: the replica beside the client ends. The client goes on
+// once there is one again.
+func (c *Client) forsake() {
+	writes, reads := len(c.open), len(c.reads)
+	clear(c.open)
+	clear(c.reads)
+	for range writes {
+		c.write()
+	}
+	if reads > 0 {
+		c.readAgain()
+	}
 }
 
 // Stop makes the client begin nothing more.
@@ -67,7 +82,7 @@ func (c *Client) write() {
 	switch {
 	case c.stopped:
 		return
-	case !me.Replica:
+	case !me.Replica || c.node.world.idle:
 		c.later(2*tick, c.write)
 		return
 	}
@@ -79,7 +94,7 @@ func (c *Client) write() {
 // propose asks for a command.
 func (c *Client) propose(cmd *messages.Command, r *record) {
 	cmd.Client, cmd.Incarnation, cmd.Sequence = c.node.member().ID, uint64(c.node.life), c.sequence
-	c.open[c.sequence] = &attempt{command: cmd, record: r}
+	c.open[c.sequence] = &attempt{command: cmd, since: c.node.world.Now, record: r}
 	cmd.Settled = slices.Min(slices.Collect(maps.Keys(c.open)))
 	c.send(&messages.Request{Commands: []*messages.Command{cmd}})
 }
@@ -94,12 +109,12 @@ func (c *Client) readAgain() {
 	switch {
 	case c.stopped:
 		return
-	case !c.node.member().Replica:
+	case !c.node.member().Replica || c.node.world.idle:
 		c.later(2*tick, c.readAgain)
 		return
 	}
 	c.read++
-	c.reads[c.read] = &attempt{acked: len(c.node.world.ackedOps), record: c.node.world.history.begin("")}
+	c.reads[c.read] = &attempt{acked: len(c.node.world.ackedOps), since: c.node.world.Now, record: c.node.world.history.begin("")}
 	c.send(&messages.Read{Number: c.read})
 }
 

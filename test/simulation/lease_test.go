@@ -132,20 +132,6 @@ func (w *World) inOffice(t *testing.T) *Node {
 	return node
 }
 
-// findOffice is the node of the leader in office with the highest ballot, or nil.
-func (w *World) findOffice() (node *Node) {
-	var highest actors.Ballot
-	for _, n := range w.Nodes {
-		for _, p := range n.roles {
-			l, ok := p.role.(*actors.Leader)
-			if ok && l.View().Standing == "active" && l.View().Ballot.Compare(highest) > 0 {
-				node, highest = n, l.View().Ballot
-			}
-		}
-	}
-	return node
-}
-
 // isolate cuts a node off from all others.
 func (w *World) isolate(n *Node) {
 	for _, other := range w.Nodes {

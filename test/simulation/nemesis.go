@@ -83,17 +83,26 @@ func (w *World) reconfigure() {
 	next.Members = slices.Clone(next.Members)
 	if i := w.rng.IntN(len(w.Nodes)); !w.add(&next, w.Nodes[i].name) {
 		i = slices.IndexFunc(next.Members, func(m actors.Member) bool { return m.Name == w.Nodes[i].name })
-		switch w.rng.IntN(3) {
+		switch m := &next.Members[i]; w.rng.IntN(3) {
 		case 0:
-			next.Members[i].Acceptor = !next.Members[i].Acceptor
+			w.changeRole(m)
 		default:
 			next.Members = slices.Delete(next.Members, i, i+1)
 		}
 	}
-	if len(next.Acceptors()) >= 3 && len(next.Replicas()) >= 3 && next.Follows(n.latest()) == nil {
+	if isSound(next) && (w.Roles || len(next.Replicas()) >= 3) && next.Follows(n.latest()) == nil {
 		w.tell("%s asks for epoch %d", n.name, next.Epoch)
 		n.Client.reconfigure(next)
 	}
+}
+
+// changeRole gives a role to a member, or takes it.
+func (w *World) changeRole(m *actors.Member) {
+	role := &m.Acceptor
+	if w.Roles {
+		role = []*bool{&m.Acceptor, &m.Replica, &m.Leader}[w.rng.IntN(3)]
+	}
+	*role = !*role
 }
 
 // add adds a node as a member, unless it is one. A node that was removed comes back as
@@ -102,6 +111,6 @@ func (w *World) add(c *actors.Configuration, name string) bool {
 	if _, ok := c.Named(name); ok {
 		return false
 	}
-	c.Members = append(c.Members, fullMember(c.LastID+1, name))
+	c.Members = append(c.Members, w.castMember(c.LastID+1, name))
 	return true
 }

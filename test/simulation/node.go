@@ -128,8 +128,13 @@ func (n *Node) run(heir uint32) {
 			n.start(actors.LeaderAddr(n.name, c.Epoch), func() actors.Role { return n.newLeader(c, me.ID, eager) })
 		}
 	}
-	if replica && n.roles[actors.ReplicaAddr(n.name)] == nil {
+	switch p := n.roles[actors.ReplicaAddr(n.name)]; {
+	case replica && p == nil:
 		n.start(actors.ReplicaAddr(n.name), n.newReplica)
+	case !replica && p != nil: // and nobody answers its client any more
+		p.gone = true
+		delete(n.roles, p.self)
+		n.Client.forsake()
 	}
 }
 
@@ -210,13 +215,23 @@ func (n *Node) newReplica() actors.Role {
 	})
 	return actors.NewReplica(actors.ReplicaOptions{
 		ID: n.member().ID, Name: n.name, Incarnation: uint64(n.life), Configuration: n.epochs[0], State: observed,
-		Pipeline: n.world.Pipeline, BatchCommands: n.world.Batch, BatchBytes: 1 << 20, ChunkBytes: 300, Tick: tick,
+		Pipeline: n.world.Pipeline, BatchCommands: n.world.Batch, BatchBytes: 1 << 20, ChunkBytes: n.world.snapshotChunk(), Tick: tick,
 	})
+}
+
+// snapshotChunk is a few hundred bytes, and more where faults last for long: a state is long
+// then, too, and must arrive before it is out of date.
+func (w *World) snapshotChunk() int {
+	if w.Stretches {
+		return 4000
+	}
+	return 300
 }
 
 // Crash ends a node; of what it wrote and did not sync, a part may be on disk.
 func (n *Node) Crash() {
 	n.up = false
+	n.world.crashed = n.world.Now
 	for _, d := range n.dirty[:n.world.rng.IntN(len(n.dirty)+1)] {
 		n.disk = append(n.disk, d.rec)
 	}

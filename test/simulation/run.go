@@ -4,68 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/pmmc-go/pmmc/actors"
 	"github.com/pmmc-go/pmmc/test/conformance"
 )
-
-// Options change a run.
-type Options struct {
-	Observe func(at time.Duration, e actors.Event) // hears all that roles do
-	Tell    func(at time.Duration, fault string)   // hears what is done to them
-	Without string                                 // a kind of fault, of Kinds, that is left out
-	Rounds  int                                    // of trouble; 16 if 0
-	Change  func(*Faults)                          // changes what the seed has drawn
-}
-
-// Kinds are the kinds of faults that a seed draws from.
-var Kinds = []string{"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "jumps", "membership", "small window", "hang"}
-
-// settings draws which faults a seed has, and how bad they are: no run has them all.
-func settings(seed uint64, o Options) (nodes int, f Faults) {
-	w := NewWorld(seed^0x5eed, 1, Faults{})
-	draw := func(kind string, odds int) bool { return w.rng.IntN(odds) == 0 && kind != o.Without }
-	f = Faults{Delay: tick / 20, Sync: tick / 20}
-	if draw("loss", 2) {
-		f.Loss = 0.2 * w.rng.Float64()
-	}
-	if draw("repeat", 2) {
-		f.Repeat = 0.2 * w.rng.Float64()
-	}
-	if draw("delay", 2) {
-		f.Delay = w.draw(tick)
-	}
-	if draw("sync", 2) {
-		f.Sync = w.draw(tick)
-	}
-	if draw("panic", 3) {
-		f.Panic = 0.002 * w.rng.Float64()
-	}
-	if draw("bad sync", 4) {
-		f.BadSync = 0.0005
-		f.BadRead = 0.2
-	}
-	if draw("drift", 3) {
-		f.Drift, f.Clocks = 0.05, 0.05
-	}
-	if draw("lease", 3) {
-		f.Lease = 5 * tick / 2
-	}
-	f.Jumps = draw("jumps", 3) && f.Lease == 0 // a lease is good for clocks that only drift
-	if draw("membership", 2) {
-		f.Spare = 1 + w.rng.IntN(2)
-	}
-	if draw("small window", 2) {
-		f.Window = []uint64{1, 2, 4}[w.rng.IntN(3)]
-		f.Pipeline = int(min(f.Window, 2))
-		f.Batch = 1 + w.rng.IntN(3)
-		f.Retain = 1 + uint64(w.rng.IntN(8))
-	}
-	nodes = 3 + 2*w.rng.IntN(2)
-	f.Hangs = draw("hang", 2)
-	return nodes, f
-}
 
 // Run runs the cluster of a seed: first under faults, in which nothing may go wrong,
 // then with a core of nodes that nothing happens to, in which all must go right.
@@ -91,9 +33,15 @@ func Run(seed uint64, o Options) *World {
 	for _, n := range w.Nodes {
 		n.Start()
 	}
-	for range orElse(o.Rounds, 16) {
+	for round := range orElse(o.Rounds, 16) {
+		if len(w.Broken) > 0 {
+			break // nothing happens any more
+		}
 		w.Run(w.draw(12 * tick))
 		w.trouble()
+		if w.Stretches && round%stretchEvery == stretchEvery-1 {
+			w.stretch()
+		}
 	}
 	if len(w.Broken) == 0 {
 		w.converge()
@@ -160,17 +108,18 @@ func (w *World) settle() {
 		}
 	}
 	waits := func(n *Node) bool {
-		return n.up && !w.mayBeLate(n) && slices.ContainsFunc(asked[n.Client], func(seq uint64) bool { return n.Client.open[seq] != nil })
+		return n.up && n.member().Replica && !w.mayBeLate(n) && slices.ContainsFunc(asked[n.Client], func(seq uint64) bool { return n.Client.open[seq] != nil })
 	}
 	changes := func(n *Node) bool {
 		return n.up && n.member().ID != 0 && (len(n.epochs) > 1 || n.latest().Epoch != w.newest().latest().Epoch)
 	}
+	w.idle = w.Threads > 4 // many clients are faster than the small chunks by which others catch up
 	end := w.Now + patience
 	for len(w.Broken) == 0 && slices.ContainsFunc(w.Nodes, func(n *Node) bool { return waits(n) || changes(n) }) {
 		w.Run(5 * tick)
 		for _, n := range w.Nodes {
 			switch {
-			case waits(n) && (n.state.executed > overtaken || w.Now > end):
+			case waits(n) && (n.state.executed > overtaken && !w.idle || w.Now > end):
 				w.broken("liveness: a command of %s starves, which has executed %d slots meanwhile:%s", n.name, n.state.executed, n.view())
 			case changes(n) && w.Now > end:
 				w.broken("liveness: a change of configuration does not come to its end: %v:%s", n.epochs, n.view())
@@ -179,20 +128,19 @@ func (w *World) settle() {
 	}
 }
 
-// mayBeLate tells whether a node fetches a snapshot, with a minority: here states grow for
-// as long as clients go on, and so little is kept for those who lag that what the snapshot
-// lacks may be gone when it has come. For a majority acceptors keep all of it (S5).
+// mayBeLate tells whether a node fetches a snapshot, while f+1 others do not: here states
+// grow for as long as clients go on, and so little is kept for those who lag that what the
+// snapshot lacks may be gone when it has come. Of what f+1 do not have, acceptors keep all (S5).
 func (w *World) mayBeLate(n *Node) bool {
-	left := w.left()
+	left := w.replicas()
 	late := slices.DeleteFunc(slices.Clone(left), func(n *Node) bool { return !n.restores() })
-	return 2*len(late) < len(left) && slices.Contains(late, n)
+	return len(left)-len(late) > mayFail(w.newest().latest()) && slices.Contains(late, n)
 }
 
 // loseMinority crashes f members for good.
 func (w *World) loseMinority() {
 	c := w.newest().latest()
-	f := (len(c.Acceptors()) - 1) / 2
-	for range f {
+	for range mayFail(c) {
 		m := c.Members[w.rng.IntN(len(c.Members))]
 		if n := w.nodeOf(actors.ReplicaAddr(m.Name)); n.up && len(n.epochs) == 1 {
 			n.Crash()
@@ -202,7 +150,7 @@ func (w *World) loseMinority() {
 
 // isQuiet tells whether all that lives has been answered and has executed the same.
 func (w *World) isQuiet() bool {
-	left := w.left()
+	left := w.replicas()
 	return !slices.ContainsFunc(left, func(n *Node) bool { return n.Client.waits() || n.state.Out != left[0].state.Out })
 }
 
@@ -222,9 +170,14 @@ func (w *World) left() (all []*Node) {
 	return all
 }
 
+// replicas are those of left that have one.
+func (w *World) replicas() []*Node {
+	return slices.DeleteFunc(w.left(), func(n *Node) bool { return !n.member().Replica })
+}
+
 // check looks at the end of a run.
 func (w *World) check() {
-	left := w.left()
+	left := w.replicas()
 	if len(left) == 0 || len(w.ackedOps) == 0 {
 		w.broken("liveness: nothing was acknowledged: %v", w.Counts)
 		return
@@ -261,7 +214,7 @@ func (w *World) check() {
 func Shrink(seed uint64) string {
 	var needless []string
 	for _, kind := range Kinds {
-		if len(Run(seed, Options{Without: kind}).Broken) > 0 {
+		if len(Run(seed, Options{Without: []string{kind}}).Broken) > 0 {
 			needless = append(needless, kind)
 		}
 	}

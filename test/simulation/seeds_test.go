@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"os"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,10 +15,12 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "run this seed only")
-	seedsFlag = flag.Int("seeds", 60, "how many seeds to run")
-	fromFlag  = flag.Uint64("from", 0, "the first of them; seeds that nobody has seen if 0")
-	forFlag   = flag.Duration("for", 0, "run seeds for so long")
+	seedFlag    = flag.Uint64("seed", 0, "run this seed only")
+	seedsFlag   = flag.Int("seeds", 60, "how many seeds to run")
+	fromFlag    = flag.Uint64("from", 0, "the first of them; seeds that nobody has seen if 0")
+	keepFlag    = flag.Bool("keep", false, "go on after a seed that fails, and only say of each what it broke")
+	withoutFlag = flag.String("without", "", "kinds of faults to leave out, with commas between")
+	forFlag     = flag.Duration("for", 0, "run seeds for so long")
 )
 
 // TestMain trades memory for speed: a seed leaves much behind, and lives for a moment.
@@ -37,7 +40,7 @@ var exercised = []string{
 // was acknowledged may be missing or doubled.
 func TestSeeds(t *testing.T) {
 	if *seedFlag != 0 {
-		report(t, *seedFlag, Run(*seedFlag, Options{}))
+		report(t, *seedFlag, Run(*seedFlag, options()))
 		return
 	}
 	from := *fromFlag
@@ -47,11 +50,17 @@ func TestSeeds(t *testing.T) {
 	total := make(map[string]int)
 	begin, virtual, ran := time.Now(), time.Duration(0), 0
 	for seed := from; ran < *seedsFlag || time.Since(begin) < *forFlag; seed++ {
-		w := Run(seed, Options{})
+		w := Run(seed, options())
 		ran++
 		virtual += w.Now
 		for k, n := range w.Counts {
 			total[k] += n
+		}
+		if *keepFlag {
+			if len(w.Broken) > 0 {
+				t.Errorf("seed %d: %.160s", seed, w.Broken[0])
+			}
+			continue
 		}
 		if report(t, seed, w); t.Failed() {
 			return
@@ -65,6 +74,8 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 }
+
+func options() Options { return Options{Without: strings.Split(*withoutFlag, ",")} }
 
 func report(t *testing.T, seed uint64, w *World) {
 	t.Helper()

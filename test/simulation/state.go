@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,6 +24,7 @@ type State struct {
 	chain  uint64
 	staged []string
 
+	changed  time.Duration   // when the configurations last did
 	executed int             // slots, one by one, since the node or settle began
 	ran      map[string]bool // what is in Log
 }
@@ -102,6 +104,24 @@ func (s *State) SlotOut() uint64 { return s.Out }
 // Configurations lists what was committed.
 func (s *State) Configurations() []*messages.Configuration { return s.Epochs }
 
+// configurations are those that were committed.
+func (s *State) configurations() (all []actors.Configuration) {
+	if s == nil {
+		return nil
+	}
+	for _, m := range s.Epochs {
+		all = append(all, actors.ConfigurationOf(m))
+	}
+	return all
+}
+
+// latest is the last of them.
+func (s *State) latest() (c actors.Configuration) {
+	for _, c = range s.configurations() {
+	}
+	return c
+}
+
 // Chain is what was committed.
 func (s *State) Chain() uint64 { return s.chain }
 
@@ -141,7 +161,7 @@ func (s *State) Commit(slot uint64, c actors.Changes) {
 		s.Saved[keyOf(r)] = proto.Clone(r).(*messages.SessionRecord)
 	}
 	if c.Configurations != nil {
-		s.Epochs = c.Configurations
+		s.Epochs, s.changed = c.Configurations, s.node.world.Now
 	}
 	s.chain = orElse(c.Chain, s.chain)
 	s.Out = slot + 1

@@ -30,6 +30,8 @@ type World struct {
 	cut      map[[2]string]bool // links that are down, from → to
 	ackedOps []string           // acknowledged to some client
 	history  history
+	idle     bool          // clients ask for nothing
+	crashed  time.Duration // when a node did last
 }
 
 // Faults are what a world does to its nodes, and how the nodes are set.
@@ -51,8 +53,13 @@ type Faults struct {
 	Pipeline int    // 4 if 0
 	Batch    int    // commands in a decree; 8 if 0
 	Retain   uint64 // slots, for those who lag; 20 if 0
-	Threads  int    // writes that a client has open; 4 if 0
-	Chunk    int    // bytes of pvalues in a p1b; 1200 if 0
+	Chunk    int    // bytes of a p1b; 1200 if 0
+	Threads  int    // writes that each client has open; 4 if 0
+
+	Roles     bool // members have any set of roles, not all of them
+	Deaf      bool // the one in office is cut off in one direction, at times
+	Idle      bool // clients ask for nothing, at times
+	Stretches bool // faults last for long, at times, and what is promised then is judged
 }
 
 type event struct {
@@ -79,23 +86,22 @@ func (q *events) Pop() any {
 // NewWorld makes a world of n members, all down.
 func NewWorld(seed uint64, n int, f Faults) *World {
 	f.Window, f.Pipeline, f.Batch, f.Retain = orElse(f.Window, 16), orElse(f.Pipeline, 4), orElse(f.Batch, 8), orElse(f.Retain, 20)
-	f.Threads, f.Chunk = orElse(f.Threads, 4), orElse(f.Chunk, 1200)
+	f.Chunk, f.Threads = orElse(f.Chunk, 1200), orElse(f.Threads, 4)
 	w := &World{
 		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool),
 	}
-	w.Config = actors.Configuration{Epoch: 1, First: 1, Window: f.Window, LastID: uint32(n)}
-	for i := range n + f.Spare {
-		name := fmt.Sprintf("n%d", i+1)
-		if i < n {
-			w.Config.Members = append(w.Config.Members, fullMember(uint32(i+1), name))
-		}
+	w.Config = actors.Configuration{Epoch: 1, First: 1, Window: f.Window, Members: w.cast(n)}
+	founders := len(w.Config.Members)
+	w.Config.LastID = uint32(founders)
+	for i := range founders + f.Spare {
+		name := nameOfNode(i)
 		node := &Node{world: w, name: name, rate: 1}
 		if f.Clocks > 0 {
 			node.rate += f.Clocks * (2*w.rng.Float64() - 1)
 		}
 		w.Nodes = append(w.Nodes, node)
 	}
-	for _, node := range w.Nodes[:n] {
+	for _, node := range w.Nodes[:founders] {
 		node.epochs = []actors.Configuration{w.Config}
 	}
 	return w
@@ -107,10 +113,6 @@ func orElse[T comparable](value, instead T) T {
 		return instead
 	}
 	return value
-}
-
-func fullMember(id uint32, name string) actors.Member {
-	return actors.Member{ID: id, Name: name, Replica: true, Leader: true, Acceptor: true}
 }
 
 func (w *World) at(d time.Duration, do func()) {
