@@ -21,7 +21,9 @@ type Node struct {
 	name   string
 	up     bool
 	life   int                    // counts its starts
-	disks  int                    // and how often it got an empty disk
+	lives  uint64                 // of roles, since it started
+	seed   uint64                 // of what its roles draw; each start has another
+	disks  int                    // how often it got an empty disk
 	epochs []actors.Configuration // in force, as far as it was told; on its disk
 	roles  map[actors.Addr]*process
 	disk   []*messages.Record // on disk
@@ -69,6 +71,7 @@ func (n *Node) member() (m actors.Member) {
 func (n *Node) Start() {
 	n.up, n.hangs, n.life = true, false, n.life+1
 	n.paused, n.held = false, nil
+	n.lives, n.seed = 0, n.world.rng.Uint64()
 	n.roles = make(map[actors.Addr]*process)
 	n.state = NewState(n)
 	n.state.load(n.saved)

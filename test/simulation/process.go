@@ -2,6 +2,8 @@ package simulation
 
 import (
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -15,7 +17,8 @@ import (
 type process struct {
 	node    *Node
 	self    actors.Addr
-	life    uint64
+	life    uint64     // of all that begin while its node is up
+	rand    *rand.Rand // its own
 	role    actors.Role
 	build   func() actors.Role
 	turnOf  proto.Message // under way
@@ -36,8 +39,8 @@ const planted = "planted"
 
 // start begins a life of a role.
 func (n *Node) start(self actors.Addr, build func() actors.Role) *process {
-	n.world.lives++
-	p := &process{node: n, self: self, life: n.world.lives, role: build(), build: build}
+	n.lives++
+	p := &process{node: n, self: self, life: n.lives, rand: n.randOf(self, n.lives), role: build(), build: build}
 	n.roles[self] = p
 	if restorer, ok := p.role.(actors.Restorer); ok {
 		for _, rec := range n.disk {
@@ -111,8 +114,15 @@ func (p *process) Now() time.Duration {
 	return time.Duration(float64(p.node.world.Now)*p.node.rate) + p.node.ahead
 }
 
-// Rand draws from the seed.
-func (p *process) Rand() uint64 { return p.node.world.rng.Uint64() }
+// Rand draws from the node's seed, and from the life.
+func (p *process) Rand() uint64 { return p.rand.Uint64() }
+
+// randOf is what a life of a role draws from, as the shell in actors/runtime has it.
+func (n *Node) randOf(self actors.Addr, life uint64) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(self)) // a hash takes all
+	return rand.New(rand.NewPCG(n.seed, h.Sum64()+life))
+}
 
 // Life is its number.
 func (p *process) Life() uint64 { return p.life }

@@ -9,7 +9,10 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/messages"
 )
 
 // World is a cluster and all that surrounds it.
@@ -26,12 +29,12 @@ type World struct {
 	rng      *rand.Rand
 	queue    events
 	seq      int
-	lives    uint64
 	cut      map[[2]string]bool // links that are down, from → to
 	ackedOps []string           // acknowledged to some client
 	history  history
-	idle     bool          // clients ask for nothing
-	crashed  time.Duration // when a node did last
+	idle     bool              // clients ask for nothing
+	crashed  time.Duration     // when a node did last
+	asked    map[string]lifeOf // the questions of reads, by all that they say
 }
 
 // Faults are what a world does to its nodes, and how the nodes are set.
@@ -88,7 +91,7 @@ func NewWorld(seed uint64, n int, f Faults) *World {
 	f.Window, f.Pipeline, f.Batch, f.Retain = orElse(f.Window, 16), orElse(f.Pipeline, 4), orElse(f.Batch, 8), orElse(f.Retain, 20)
 	f.Chunk, f.Threads = orElse(f.Chunk, 1200), orElse(f.Threads, 4)
 	w := &World{
-		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool),
+		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool), asked: make(map[string]lifeOf),
 	}
 	w.Config = actors.Configuration{Epoch: 1, First: 1, Window: f.Window, Members: w.cast(n)}
 	founders := len(w.Config.Members)
@@ -150,7 +153,26 @@ func (w *World) tell(format string, args ...any) {
 	}
 }
 
+// lifeOf is a life of a role in a life of its node.
+type lifeOf struct {
+	node int
+	role uint64
+}
+
+// observe hears of all that is done. No two lives of a replica may ask the same: a mark that
+// answers the earlier one would serve reads of the later one (S8).
 func (w *World) observe(e actors.Event) {
+	if m, ok := e.Message.(*messages.ReadRequest); ok && e.Kind == actors.Sent {
+		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+		if err != nil {
+			panic(err)
+		}
+		asks := lifeOf{w.nodeOf(e.Self).life, e.Life}
+		if before, asked := w.asked[string(b)]; asked && before != asks {
+			w.broken("S8: %s asks for a mark as an earlier life did: %v", e.Self, m)
+		}
+		w.asked[string(b)] = asks
+	}
 	if w.Observe != nil {
 		w.Observe(e)
 	}
