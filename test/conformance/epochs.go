@@ -157,7 +157,7 @@ func (r *Referee) over(i int) bool {
 	}
 	next, keep := r.epochs[i+1], 0
 	for _, a := range next.Replicas() {
-		if r.replicas[a].durable >= next.First {
+		if rep := r.replicas[a]; rep != nil && rep.durable >= next.First { // nil where a member of that name was replaced
 			keep++
 		}
 	}

@@ -93,7 +93,7 @@ func (c *Client) write() {
 
 // propose asks for a command.
 func (c *Client) propose(cmd *messages.Command, r *record) {
-	cmd.Client, cmd.Incarnation, cmd.Sequence = c.node.member().ID, uint64(c.node.life), c.sequence
+	cmd.Client, cmd.Incarnation, cmd.Sequence = c.node.member().ID, c.node.id.Incarnation, c.sequence
 	c.open[c.sequence] = &attempt{command: cmd, since: c.node.world.Now, record: r}
 	cmd.Settled = slices.Min(slices.Collect(maps.Keys(c.open)))
 	c.send(&messages.Request{Commands: []*messages.Command{cmd}})
@@ -138,7 +138,7 @@ func (c *Client) tick() {
 func (c *Client) receive(m proto.Message) {
 	switch m := m.(type) {
 	case *messages.Response:
-		if m.Incarnation != uint64(c.node.life) {
+		if m.Incarnation != c.node.id.Incarnation {
 			return // to a life of before
 		}
 		for _, a := range m.Answers {

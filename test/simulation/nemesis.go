@@ -8,6 +8,10 @@ import (
 
 // trouble does something to the cluster.
 func (w *World) trouble() {
+	if w.Disks && w.rng.IntN(4) == 0 {
+		w.loseDisk()
+		return
+	}
 	n := w.Nodes[w.rng.IntN(len(w.Nodes))]
 	switch w.rng.IntN(13) {
 	case 0, 1:
@@ -75,24 +79,42 @@ func (w *World) crashAll() {
 // node knows: a member is added, removed, or plays other roles.
 func (w *World) reconfigure() {
 	n := w.Nodes[w.rng.IntN(len(w.Nodes))]
-	if w.Spare == 0 || !n.up || !n.member().Replica || n.Client.stopped {
+	if w.Spare == 0 || !n.takesPart() || !n.member().Replica || n.Client.stopped {
 		return
 	}
 	next := n.latest()
 	next.Epoch++
 	next.Members = slices.Clone(next.Members)
-	if i := w.rng.IntN(len(w.Nodes)); !w.add(&next, w.Nodes[i].name) {
-		i = slices.IndexFunc(next.Members, func(m actors.Member) bool { return m.Name == w.Nodes[i].name })
-		switch m := &next.Members[i]; w.rng.IntN(3) {
-		case 0:
-			w.changeRole(m)
-		default:
-			next.Members = slices.Delete(next.Members, i, i+1)
-		}
+	name := w.Nodes[w.rng.IntN(len(w.Nodes))].name
+	switch {
+	case w.replaceLost(&next):
+	case !w.add(&next, name):
+		w.change(&next, name)
 	}
-	if isSound(next) && (w.Roles || len(next.Replicas()) >= 3) && next.Follows(n.latest()) == nil {
+	if isSound(next) && w.lostOf(next) <= mayFail(next) && (w.Roles || len(next.Replicas()) >= 3) && next.Follows(n.latest()) == nil {
 		w.tell("%s asks for epoch %d", n.name, next.Epoch)
 		n.Client.reconfigure(next)
+	}
+}
+
+// replaceLost puts a new member, of another name, in the place of one that lost its disk.
+func (w *World) replaceLost(c *actors.Configuration) bool {
+	lost := slices.IndexFunc(c.Members, func(m actors.Member) bool { return w.lost[m.ID] })
+	free := slices.IndexFunc(w.Nodes, func(n *Node) bool { _, member := c.Named(n.name); return !member && n.up })
+	if lost < 0 || free < 0 {
+		return false
+	}
+	c.Members = slices.Delete(c.Members, lost, lost+1)
+	return w.add(c, w.Nodes[free].name)
+}
+
+// change removes a member, or changes its roles.
+func (w *World) change(c *actors.Configuration, name string) {
+	i := slices.IndexFunc(c.Members, func(m actors.Member) bool { return m.Name == name })
+	if w.rng.IntN(3) == 0 {
+		w.changeRole(&c.Members[i])
+	} else {
+		c.Members = slices.Delete(c.Members, i, i+1)
 	}
 }
 

@@ -16,20 +16,26 @@ import (
 // Node is one member: a disk, a state, a clock, and the roles that live on it.
 type Node struct {
 	Client *Client
+	directory
 
-	world  *World
-	name   string
-	up     bool
-	life   int                    // counts its starts
-	lives  uint64                 // of roles, since it started
-	seed   uint64                 // of what its roles draw; each start has another
-	disks  int                    // how often it got an empty disk
-	epochs []actors.Configuration // in force, as far as it was told; on its disk
-	roles  map[actors.Addr]*process
-	disk   []*messages.Record // on disk
-	dirty  []dirty            // written, not synced
-	state  *State
-	saved  []byte        // the state as it was last flushed
+	world *World
+	name  string
+	up    bool
+	life  int    // counts its starts
+	lives uint64 // of roles, since it started
+	seed  uint64 // of what its roles draw; each start has another
+	roles map[actors.Addr]*process
+	dirty []dirty // written, not synced
+	state *State
+
+	admission *admission
+	opened    bool      // the referee knows of this start
+	wiped     bool      // its directory has not what its member promised, and must not be used
+	heir      uint32    // whose leader is to run first in a new epoch
+	disks     int       // how many directories it had
+	replaced  bool      // it waits to be added: it is no founder any more
+	backup    directory // an older copy
+
 	rate   float64       // of its clock, …
 	ahead  time.Duration // … and how far it has jumped
 	slow   time.Duration // that everything takes longer to reach it
@@ -75,10 +81,11 @@ func (n *Node) Start() {
 	n.roles = make(map[actors.Addr]*process)
 	n.state = NewState(n)
 	n.state.load(n.saved)
-	n.observeOpened()
-	n.run(0)
+	n.open()
+	n.admit(0)
 	n.Client = newClient(n)
 	n.flushLater()
+	n.hello()
 	n.greet()
 }
 
@@ -104,8 +111,8 @@ func (n *Node) greet() {
 
 func (n *Node) observeOpened() {
 	o := &messages.Opened{
-		Cluster: "simulation", Member: n.member().ID, Disk: uint64(1000*n.disks + slices.Index(n.world.Nodes, n) + 1),
-		Incarnation: uint64(n.life), Executed: n.state.Out,
+		Cluster: "simulation", Member: n.member().ID, Disk: n.id.Disk,
+		Incarnation: n.id.Incarnation, Executed: n.state.Out,
 	}
 	for _, c := range n.epochs {
 		o.Configurations = append(o.Configurations, c.Proto())
@@ -116,17 +123,18 @@ func (n *Node) observeOpened() {
 // run starts what the configurations give to the node and does not live yet; heir is
 // the member whose leader runs at once.
 func (n *Node) run(heir uint32) {
-	replica := false
+	n.heir = heir
+	replica, speaks := false, n.admission.Speaks()
 	for i, c := range n.epochs {
 		me, ok := c.Named(n.name)
 		if !ok {
 			continue
 		}
 		replica = replica || me.Replica
-		if me.Acceptor && n.roles[actors.AcceptorAddr(n.name, c.Epoch)] == nil {
+		if me.Acceptor && speaks && n.roles[actors.AcceptorAddr(n.name, c.Epoch)] == nil {
 			n.start(actors.AcceptorAddr(n.name, c.Epoch), func() actors.Role { return n.newAcceptor(c) })
 		}
-		if me.Leader && n.roles[actors.LeaderAddr(n.name, c.Epoch)] == nil {
+		if me.Leader && speaks && n.roles[actors.LeaderAddr(n.name, c.Epoch)] == nil {
 			eager := i > 0 && heir == me.ID
 			n.start(actors.LeaderAddr(n.name, c.Epoch), func() actors.Role { return n.newLeader(c, me.ID, eager) })
 		}
@@ -154,7 +162,7 @@ func (n *Node) configured(m *messages.Configured) {
 	if _, added := next[len(next)-1].Named(n.name); known == 0 && !added {
 		return
 	}
-	old, was := n.epochs, n.member().ID
+	old, was := n.epochs, n.id.Member
 	n.epochs = next
 	for _, c := range old {
 		if c.Epoch < next[0].Epoch {
@@ -173,15 +181,12 @@ func (n *Node) configured(m *messages.Configured) {
 		n.replaceDisk()
 		return
 	}
-	n.run(m.Heir)
-}
-
-// replaceDisk is what an operator does whose node says that its disk is of a member that
-// was removed, when another member has its name: the disk is of no use to that (S11).
-func (n *Node) replaceDisk() {
-	n.world.tell("%s gets an empty disk", n.name)
-	n.disks++
-	n.disk, n.saved, n.epochs = nil, nil, nil
+	n.admission.Configure(n.latest())
+	if id := proto.Clone(n.id).(*messages.Identity); id.Member == 0 {
+		id.Member = n.member().ID
+		n.save(id)
+	}
+	n.admit(m.Heir)
 }
 
 func (n *Node) endEpoch(epoch uint64) {
@@ -217,7 +222,7 @@ func (n *Node) newReplica() actors.Role {
 		n.world.observe(actors.Event{Kind: k, Self: self, Message: m})
 	})
 	return actors.NewReplica(actors.ReplicaOptions{
-		ID: n.member().ID, Name: n.name, Incarnation: uint64(n.life), Configuration: n.epochs[0], State: observed,
+		ID: n.member().ID, Name: n.name, Incarnation: n.id.Incarnation, Configuration: n.epochs[0], State: observed,
 		Pipeline: n.world.Pipeline, BatchCommands: n.world.Batch, BatchBytes: 1 << 20, ChunkBytes: n.world.snapshotChunk(), Tick: tick,
 	})
 }
@@ -346,6 +351,12 @@ func (n *Node) receive(to actors.Addr, m proto.Message) {
 	switch c := m.(type) {
 	case *messages.Configured:
 		n.configured(c)
+		return
+	case *messages.Hello:
+		n.onHello(c)
+		return
+	case *messages.Welcome:
+		n.onWelcome(c)
 		return
 	case *messages.Response, *messages.ReadReady:
 		n.Client.receive(m)

@@ -83,13 +83,22 @@ func (n *Node) isLate() string {
 	late := n.world.Now - failover
 	oldest, latest := n.Client.oldest(), n.state.latest()
 	switch {
-	case n.restores(): // a snapshot of a state that grows for as long as clients go on
+	case n.restores() || n.state.Out+n.world.Window < n.world.ahead():
+		// It catches up, with clients who do not wait for it: that may take longer.
 	case oldest <= late:
 		return fmt.Sprintf("waits since %v", oldest)
 	case latest.First > n.state.Out && n.state.changed <= late:
 		return fmt.Sprintf("knows of epoch %d since %v, which is not in force", latest.Epoch, n.state.changed)
 	}
 	return ""
+}
+
+// ahead is the slot_out of the state that has executed most.
+func (w *World) ahead() (most uint64) {
+	for _, n := range w.Nodes {
+		most = max(most, n.state.Out)
+	}
+	return most
 }
 
 // promised lists the nodes of the replicas to whom progress is promised, and tells whether a
@@ -135,7 +144,7 @@ func (w *World) canLead(leader *Node, inForce []actors.Configuration) bool {
 // hearEachOther tells whether nodes are well, and all links between them up.
 func (w *World) hearEachOther(set []*Node) bool {
 	for _, n := range set {
-		if !n.up || n.hangs || n.slow > 0 {
+		if !n.takesPart() || n.hangs || n.slow > 0 {
 			return false
 		}
 		for _, m := range set {

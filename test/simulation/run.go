@@ -60,7 +60,7 @@ const patience = 1000 * tick
 // to answer all that they were asked and to hold the same.
 func (w *World) converge() {
 	w.calm()
-	for range 2 { // who was removed and added again needs a second start
+	for i := 0; i < 2 || i < 8 && w.isShort(); i++ { // who was removed and added again needs a second start
 		for _, n := range w.Nodes {
 			if !n.up {
 				n.restart()
@@ -82,6 +82,15 @@ func (w *World) converge() {
 	}
 }
 
+// isShort tells whether a member that lost nothing does not take part.
+func (w *World) isShort() bool {
+	c := w.newest().latest()
+	return slices.ContainsFunc(c.Members, func(m actors.Member) bool {
+		n := w.nodeOf(actors.ReplicaAddr(m.Name))
+		return !w.lost[m.ID] && (!n.takesPart() || n.member().ID != m.ID)
+	})
+}
+
 // calm ends all faults.
 func (w *World) calm() {
 	w.tell("the faults end")
@@ -101,17 +110,18 @@ const overtaken = 120
 // behind later ones. A change of configuration, too, must come to its end: before that,
 // it is not said how many nodes may fail.
 func (w *World) settle() {
-	asked := make(map[*Client][]uint64)
+	asked, behind := make(map[*Client][]uint64), make(map[*Client]int)
 	for _, n := range w.Nodes {
 		if n.up {
+			behind[n.Client] = int(w.ahead() - n.state.Out)
 			asked[n.Client], n.state.executed = slices.Sorted(maps.Keys(n.Client.open)), 0
 		}
 	}
 	waits := func(n *Node) bool {
-		return n.up && n.member().Replica && !w.mayBeLate(n) && slices.ContainsFunc(asked[n.Client], func(seq uint64) bool { return n.Client.open[seq] != nil })
+		return n.takesPart() && n.member().Replica && !w.mayBeLate(n) && slices.ContainsFunc(asked[n.Client], func(seq uint64) bool { return n.Client.open[seq] != nil })
 	}
 	changes := func(n *Node) bool {
-		return n.up && n.member().ID != 0 && (len(n.epochs) > 1 || n.latest().Epoch != w.newest().latest().Epoch)
+		return w.mayForget() && n.takesPart() && n.member().ID != 0 && (len(n.epochs) > 1 || n.latest().Epoch != w.newest().latest().Epoch)
 	}
 	w.idle = w.Threads > 4 // many clients are faster than the small chunks by which others catch up
 	end := w.Now + patience
@@ -119,13 +129,25 @@ func (w *World) settle() {
 		w.Run(5 * tick)
 		for _, n := range w.Nodes {
 			switch {
-			case waits(n) && (n.state.executed > overtaken && !w.idle || w.Now > end):
+			case waits(n) && (n.state.executed > overtaken+behind[n.Client] && !w.idle || w.Now > end):
 				w.broken("liveness: a command of %s starves, which has executed %d slots meanwhile:%s", n.name, n.state.executed, n.view())
 			case changes(n) && w.Now > end:
 				w.broken("liveness: a change of configuration does not come to its end: %v:%s", n.epochs, n.view())
 			}
 		}
 	}
+}
+
+// mayForget tells whether f+1 replicas of each configuration take part: before the slots of
+// one are on their disks, it must not end (S5).
+func (w *World) mayForget() bool {
+	return !slices.ContainsFunc(w.inForce(), func(c actors.Configuration) bool {
+		keepers := 0
+		for _, m := range c.Members {
+			keepers += one(m.Replica && w.nodeOf(actors.ReplicaAddr(m.Name)).takesPart() && !w.lost[m.ID])
+		}
+		return keepers <= mayFail(c)
+	})
 }
 
 // mayBeLate tells whether a node fetches a snapshot, while f+1 others do not: here states
@@ -140,9 +162,9 @@ func (w *World) mayBeLate(n *Node) bool {
 // loseMinority crashes f members for good.
 func (w *World) loseMinority() {
 	c := w.newest().latest()
-	for range mayFail(c) {
+	for range mayFail(c) - w.lostOf(c) {
 		m := c.Members[w.rng.IntN(len(c.Members))]
-		if n := w.nodeOf(actors.ReplicaAddr(m.Name)); n.up && len(n.epochs) == 1 {
+		if n := w.nodeOf(actors.ReplicaAddr(m.Name)); n.takesPart() && len(n.epochs) == 1 {
 			n.Crash()
 		}
 	}
@@ -163,7 +185,7 @@ func (w *World) newest() *Node {
 func (w *World) left() (all []*Node) {
 	c := w.newest().latest()
 	for _, n := range w.Nodes {
-		if _, member := c.Named(n.name); member && n.up {
+		if _, member := c.Named(n.name); member && n.takesPart() {
 			all = append(all, n)
 		}
 	}

@@ -122,6 +122,16 @@ func (s *State) latest() (c actors.Configuration) {
 	return c
 }
 
+// incarnation is the highest of a client that the sessions know.
+func (s *State) incarnation(client uint32) (highest uint64) {
+	for _, r := range s.Saved {
+		if r.Client == client {
+			highest = max(highest, r.Incarnation)
+		}
+	}
+	return highest
+}
+
 // Chain is what was committed.
 func (s *State) Chain() uint64 { return s.chain }
 

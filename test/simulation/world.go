@@ -32,6 +32,7 @@ type World struct {
 	cut      map[[2]string]bool // links that are down, from → to
 	ackedOps []string           // acknowledged to some client
 	history  history
+	lost     map[uint32]bool   // members whose promises are lost
 	idle     bool              // clients ask for nothing
 	crashed  time.Duration     // when a node did last
 	asked    map[string]lifeOf // the questions of reads, by all that they say
@@ -62,6 +63,7 @@ type Faults struct {
 	Roles     bool // members have any set of roles, not all of them
 	Deaf      bool // the one in office is cut off in one direction, at times
 	Idle      bool // clients ask for nothing, at times
+	Disks     bool // disks are lost, and older copies of directories are put back, at times
 	Stretches bool // faults last for long, at times, and what is promised then is judged
 }
 
@@ -91,7 +93,7 @@ func NewWorld(seed uint64, n int, f Faults) *World {
 	f.Window, f.Pipeline, f.Batch, f.Retain = orElse(f.Window, 16), orElse(f.Pipeline, 4), orElse(f.Batch, 8), orElse(f.Retain, 20)
 	f.Chunk, f.Threads = orElse(f.Chunk, 1200), orElse(f.Threads, 4)
 	w := &World{
-		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool), asked: make(map[string]lifeOf),
+		Faults: f, rng: rand.New(rand.NewPCG(seed, 7)), Counts: make(map[string]int), cut: make(map[[2]string]bool), asked: make(map[string]lifeOf), lost: make(map[uint32]bool),
 	}
 	w.Config = actors.Configuration{Epoch: 1, First: 1, Window: f.Window, Members: w.cast(n)}
 	founders := len(w.Config.Members)
