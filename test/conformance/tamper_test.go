@@ -14,7 +14,7 @@ var another = []byte("\x0a\x02\x08\x09") // a decree that nobody proposed
 
 // tamperings are ways to make a good trace bad, by the rule that each breaks.
 var tamperings = []tampering{
-	{name: "an acceptor goes back in what it says", rule: "A1",
+	{name: "an acceptor goes back in what it says", rule: "A1", somewhere: true, // not in the first word that an acceptor says
 		at: change(actors.Sent, func(_ *actors.Event, m *messages.Confirmed) bool { m.Ballot.Round--; return true })},
 	{name: "an acceptor adopts a ballot that nobody asked for", rule: "A1", at: record(actors.Persisted, func(rec *messages.Record) bool {
 		b, ok := rec.Kind.(*messages.Record_Ballot)

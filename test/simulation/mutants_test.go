@@ -42,4 +42,6 @@ var mutants = []mutant{
 	{"a damaged chunk is taken (snapshots)", "Replica.onSnapshotChunk", "if m.Gone || m.Slot < r.slotOut {", "if m.Gone {"},
 	{"a replica executes another decree (R1)", "Replica.perform", "decree := decreeOf(v.Decree)", "if r.ID == 2 && v.Slot == 20 {\n\t\tv = &messages.PValue{Ballot: v.Ballot, Slot: v.Slot}\n\t}\n\tdecree := decreeOf(v.Decree)"},
 	{"a replica says that its state is on disk (S5)", "Replica.learned", "Durable: r.durable", "Durable: r.slotOut"},
+	{"the numbers of a replica's reads begin anew (S8)", "Replica.Start", "r.reads.number = env.Rand() >> 1", "r.reads.number = 0"},
+	{"sessions that are loaded are not settled (S6)", "NewSessions", "s.settle(c, rec.Settled)", "_ = c"},
 }

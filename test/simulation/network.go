@@ -32,6 +32,13 @@ func (w *World) deliver(from string, to actors.Addr, m proto.Message) {
 	if !local {
 		m = proto.Clone(m) // nodes share nothing; roles of one node do
 	}
+	if !local && w.happens(w.Late) {
+		w.at(w.draw(100*tick), func() { // it comes once more, when nobody thinks of it
+			if node.up && !w.cut[[2]string{from, to.Member()}] {
+				node.receive(to, m)
+			}
+		})
+	}
 	for range times {
 		delay := w.draw(100 * time.Microsecond)
 		if !local {

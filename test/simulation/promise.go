@@ -49,6 +49,12 @@ func (w *World) deafen() {
 	}
 	w.Heal()
 	mute := w.rng.IntN(3) == 0
+	if w.Lease > 0 && w.rng.IntN(2) == 0 {
+		// What it is granted comes late, and goes on to come when nobody hears it any more.
+		mute = true
+		leader.slow = 4*tick + w.draw(6*tick)
+		w.Run(30 * tick)
+	}
 	for _, n := range w.Nodes {
 		if mute {
 			w.Cut(leader.name, n.name)

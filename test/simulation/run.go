@@ -94,7 +94,7 @@ func (w *World) isShort() bool {
 // calm ends all faults.
 func (w *World) calm() {
 	w.tell("the faults end")
-	w.Loss, w.Repeat, w.Panic, w.BadSync, w.BadRead, w.Delay = 0, 0, 0, 0, 0, min(w.Delay, tick/5)
+	w.Loss, w.Repeat, w.Late, w.Panic, w.BadSync, w.BadRead, w.Delay = 0, 0, 0, 0, 0, 0, min(w.Delay, tick/5)
 	w.Heal()
 	for _, n := range w.Nodes {
 		n.slow = 0
@@ -104,7 +104,7 @@ func (w *World) calm() {
 
 // overtaken is how many slots may be executed, one by one, at the side of a client that
 // waits for one command: what this bounds is a few dozen.
-const overtaken = 120
+const overtaken = 200
 
 // settle wants what was asked for to be answered while clients go on: no command starves
 // behind later ones. A change of configuration, too, must come to its end: before that,

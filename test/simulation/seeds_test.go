@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // exercised is what must happen in a batch of seeds: otherwise they show nothing.
 var exercised = []string{
 	"acked", "read", "crash", "start", "power cut", "broken links", "panic", "bad sync", "recall", "Preempted", "Adopted", "commander",
-	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed", "jump", "hang", "agreed",
+	"restored", "CaughtUp", "Canvassed", "reconfiguration", "epoch", "removed", "jump", "hang", "agreed", "deaf", "promise", "disk lost", "refused",
 }
 
 // TestSeeds runs clusters over a network and disks that fail, then lets faults end:

@@ -20,7 +20,7 @@ type Options struct {
 // Kinds are the kinds of faults that a seed draws from.
 var Kinds = []string{
 	"loss", "repeat", "delay", "sync", "panic", "bad sync", "drift", "lease", "jumps", "membership", "small window", "hang",
-	"roles", "large pipeline", "small chunks", "far", "stretches", "deaf", "idle", "disks",
+	"roles", "large pipeline", "small chunks", "far", "stretches", "deaf", "idle", "disks", "late",
 }
 
 // settings draws which faults a seed has, and how bad they are: no run has them all.
@@ -90,6 +90,9 @@ func placements(seed uint64, o Options, f *Faults) {
 	f.Idle = draw("idle", 3)
 	if f.Disks = draw("disks", 3); f.Disks {
 		f.Spare = max(f.Spare, 1) // to take the place of a member that is lost
+	}
+	if draw("late", 3) {
+		f.Late = 0.01
 	}
 	if f.Chunk > 0 || f.Delay == 3*tick {
 		f.Loss = min(f.Loss, 0.05) // what takes many messages, or long ones, takes too long else

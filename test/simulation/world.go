@@ -41,6 +41,7 @@ type World struct {
 // Faults are what a world does to its nodes, and how the nodes are set.
 type Faults struct {
 	Loss, Repeat float64       // of messages
+	Late         float64       // of a message, that it comes once more, much later
 	Delay        time.Duration // of a message, at the most
 	Sync         time.Duration // of a write, at the most
 	Panic        float64       // of a turn, that it ends in one
