@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/datadir"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -36,10 +37,10 @@ func (n *Node) open() {
 		n.backup.disk = slices.Clone(n.disk)
 	}
 	next := proto.Clone(n.id).(*messages.Identity)
-	next.Incarnation = n.nextIncarnation(n.id.Incarnation, n.state.incarnation(n.id.Member))
+	next.Incarnation = datadir.NextIncarnation(uint32(n.world.rng.Uint64()), n.id.Incarnation, n.state.incarnation(n.id.Member))
 	next.Admitted = next.Admitted || !n.world.Disks
 	n.id = next
-	n.admission, n.opened = newAdmission(n.id, n.latest()), false
+	n.admission, n.opened = datadir.NewAdmission(n.id, n.latest()), false
 	if !n.wiped {
 		n.opened = true
 		n.observeOpened()
@@ -62,7 +63,7 @@ func (n *Node) admit(heir uint32) {
 		n.save(next)
 		n.world.Counts["admitted"]++
 	}
-	if n.wiped && !n.admission.Speaks() {
+	if n.wiped && !n.speaks() {
 		return
 	}
 	if !n.opened {
@@ -71,6 +72,9 @@ func (n *Node) admit(heir uint32) {
 	}
 	n.run(heir)
 }
+
+// speaks reports whether the acceptors and leaders of this start may run.
+func (n *Node) speaks() bool { return !n.world.Disks || n.admission.Speaks() }
 
 // hello tells peers of this start, again and again.
 func (n *Node) hello() {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/actors"
+	"github.com/pmmc-go/pmmc/cluster/datadir"
 	"github.com/pmmc-go/pmmc/messages"
 )
 
@@ -28,7 +29,7 @@ type Node struct {
 	dirty []dirty // written, not synced
 	state *State
 
-	admission *admission
+	admission *datadir.Admission
 	opened    bool      // the referee knows of this start
 	wiped     bool      // its directory has not what its member promised, and must not be used
 	heir      uint32    // whose leader is to run first in a new epoch
@@ -75,6 +76,9 @@ func (n *Node) member() (m actors.Member) {
 
 // Start starts a node on what its disk holds.
 func (n *Node) Start() {
+	if n.id.GetSpent() != "" {
+		return // as package cluster refuses it
+	}
 	n.up, n.hangs, n.life = true, false, n.life+1
 	n.paused, n.held = false, nil
 	n.lives, n.seed = 0, n.world.rng.Uint64()
@@ -124,7 +128,7 @@ func (n *Node) observeOpened() {
 // the member whose leader runs at once.
 func (n *Node) run(heir uint32) {
 	n.heir = heir
-	replica, speaks := false, n.admission.Speaks()
+	replica, speaks := false, n.speaks()
 	for i, c := range n.epochs {
 		me, ok := c.Named(n.name)
 		if !ok {
