@@ -117,6 +117,9 @@ func (n *Node) onWelcome(m *messages.Welcome) {
 		n.world.tell("%s says to %s: %s", m.From, n.name, refusal)
 		n.world.Counts["refused"]++
 		n.Crash()
+		if n.id.Admitted { // an older copy, with which no node starts again
+			n.directory = directory{}
+		}
 		return
 	}
 	n.admit(n.heir)
