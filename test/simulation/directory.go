@@ -63,8 +63,8 @@ func (n *Node) admit(heir uint32) {
 		n.save(next)
 		n.world.Counts["admitted"]++
 	}
-	if n.wiped && !n.speaks() {
-		return
+	if n.wiped && (!n.speaks() || n.member().ID == 0) {
+		return // no role of it runs
 	}
 	if !n.opened {
 		n.opened = true

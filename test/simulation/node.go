@@ -115,7 +115,7 @@ func (n *Node) greet() {
 
 func (n *Node) observeOpened() {
 	o := &messages.Opened{
-		Cluster: "simulation", Member: n.member().ID, Disk: n.id.Disk,
+		Cluster: "simulation", Member: n.id.Member, Disk: n.id.Disk,
 		Incarnation: n.id.Incarnation, Executed: n.state.Out,
 	}
 	for _, c := range n.epochs {
