@@ -175,7 +175,7 @@ func (n *Node) depart(epoch uint64) {
 // replica, which is of no epoch.
 func (n *Node) startEpoch(c actors.Configuration, eager bool) {
 	me, ok := c.Named(n.options.Member)
-	if !ok {
+	if !ok || me.ID != n.me().ID { // an earlier member of this name made the promises there
 		return
 	}
 	var roles []runtime.Child

@@ -37,7 +37,7 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 			return actors.Configuration{}, err
 		}
 		next.Epoch = latest.Epoch + 1
-		if err = next.Follows(latest); err == nil {
+		if err = errors.Join(next.Follows(latest), keepsNames(next, latest)); err == nil {
 			err = n.survives(ctx, next)
 		}
 		if err != nil {
@@ -55,6 +55,17 @@ func (n *Node) Reconfigure(ctx context.Context, change Change) (actors.Configura
 			return actors.Configuration{}, fmt.Errorf("%w: %s: %w", ErrRefused, r.Output, err)
 		}
 	}
+}
+
+// keepsNames refuses to give a member's name to another member in one step: in the epochs that
+// still govern slots, the blank node of the new one would answer for the old one's promises (S11).
+func keepsNames(next, latest actors.Configuration) error {
+	for _, m := range next.Members {
+		if old, ok := latest.Named(m.Name); ok && old.ID != m.ID {
+			return fmt.Errorf("%q is member %d: remove it in a change of its own before member %d gets its name", m.Name, old.ID, m.ID)
+		}
+	}
+	return nil
 }
 
 // ErrNotInOffice is returned by MoveLeader of a node whose leader is not in office.

@@ -173,3 +173,17 @@ func TestRolesByMember(t *testing.T) {
 	c.Eventually("at work with roles by member", moreThan(acked, 100))
 	check(t, c, stop())
 }
+
+// TestS11_ANameGoesToAnotherMemberInTwoSteps: in one step, a blank node would run the acceptor
+// of the member whose name it got, in the epoch that still governs slots.
+func TestS11_ANameGoesToAnotherMemberInTwoSteps(t *testing.T) {
+	c := clustertest.NewWith(t, 3, clustertest.Options{})
+	_, err := c.Node("alpha").Reconfigure(t.Context(), func(latest actors.Configuration) (actors.Configuration, error) {
+		i := slices.IndexFunc(latest.Members, func(m actors.Member) bool { return m.Name == "gamma" })
+		latest.Members[i].ID = latest.LastID + 1
+		return latest, nil
+	})
+	if !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "remove it in a change of its own") {
+		t.Errorf("gamma becomes another member in one step: %v", err)
+	}
+}
