@@ -41,6 +41,7 @@ func (o *office) progressed() { o.progressAt = o.ticks }
 // takeOffice makes this leader the one in office.
 func (l *Leader) takeOffice(env Env) {
 	l.standing = inOffice // Fig. 7 l. 5
+	l.election.ran = Ballot{}
 	o := &l.office
 	o.serves, o.waiting, o.asking, o.released = nil, nil, false, false
 	// An acceptor answers a question of an earlier life with the ballot that it holds, which

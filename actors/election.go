@@ -25,6 +25,7 @@ type election struct {
 	limit    int    // how many are too many; drawn anew, with jitter, for each wait
 	answered bool   // the last ping, by the one of ballot and nobody else
 	laggard  uint64 // executed when it last stood back to catch up
+	ran      Ballot // of the last scout, until it is adopted
 	counted  uint64 // slots below this made the time-out shorter
 
 	first  uint64                       // number of a canvass of this life; see begin
@@ -94,7 +95,9 @@ func (l *Leader) onTick(env Env) {
 		e.silent = 0 // its replica has not said where the log begins
 	case l.standing == scouting && e.silent > 2*e.limit:
 		// A majority answered the canvass: its answers to the scout take longer than that.
-		e.timeout.disturbed()
+		if l.why == WhySilence {
+			e.timeout.disturbed()
+		}
 		l.standing, l.why = passive, WhyNoMajority
 		l.listen(env)
 	case l.standing == recording && e.silent > 2*e.limit:
@@ -178,7 +181,7 @@ func (l *Leader) onCanvassed(env Env, m *messages.Canvassed) {
 		// Somebody runs or is in office, though this leader does not hear it. To suspect that
 		// one disturbed nobody, and so the time-out stays (L2), unless it was this leader's
 		// own p1a that came late: the network is too slow for its runs.
-		if b.Leader == l.ID {
+		if e.ran != (Ballot{}) && b == e.ran {
 			e.timeout.disturbed()
 		}
 		l.listen(env)
@@ -212,12 +215,19 @@ func (l *Leader) runOrCatchUp(env Env) {
 func (l *Leader) run(env Env, why Reason) {
 	// Fig. 7 l. 7: not at once (Divergence D8)
 	l.why, l.election.silent = why, 0
-	if l.spare != 0 && l.spare == l.round {
+	l.round = max(l.round, l.election.ballot.Round)
+	if l.spare == l.round && l.spare > l.election.ballot.Round {
 		l.scout(env)
 		return
 	}
-	l.round++
 	l.standing = recording
+	l.record(env)
+}
+
+// record writes a new round.
+func (l *Leader) record(env Env) {
+	l.round++
+	l.writing = l.round
 	env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})
 	env.Send(env.Self(), &messages.Recorded{From: string(env.Self()), Round: l.round})
 }
@@ -225,11 +235,22 @@ func (l *Leader) run(env Env, why Reason) {
 // onRecorded sends a scout for the round that is on disk now. If that took long, somebody
 // else may be in office: then this leader asks the acceptors once more, and keeps the round.
 func (l *Leader) onRecorded(env Env, m *messages.Recorded) {
-	if m.Round != l.round || m.Round == l.ballot.Round {
-		return // of an earlier run, a higher round was seen, or a scout said it already (S2)
+	if m.Round != l.writing {
+		return // of an earlier run or life: a scout may have said it (S2)
+	}
+	l.writing = 0
+	if m.Round < l.round { // a higher one was seen meanwhile
+		if l.standing == recording {
+			l.run(env, l.why)
+		}
+		return
 	}
 	l.spare = m.Round
 	switch {
+	case l.standing == inOffice: // see lookForLost
+		l.retire()
+		l.why, l.election.silent = WhyLost, 0
+		l.scout(env)
 	case l.standing != recording:
 	case l.election.silent > minSpacing:
 		l.listen(env)
@@ -242,6 +263,7 @@ func (l *Leader) onRecorded(env Env, m *messages.Recorded) {
 // scout sends a scout for the round that is spare.
 func (l *Leader) scout(env Env) {
 	l.ballot, l.spare = Ballot{Round: l.spare, Leader: l.ID}, 0
+	l.election.ran = l.ballot
 	l.standing = scouting
 	o := ScoutOptions{
 		Leader:    env.Self(),

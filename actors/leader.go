@@ -50,6 +50,7 @@ type Leader struct {
 	proposals pvalues // by slot, from dropped on (§4.1)
 
 	round    uint64   // the highest that may have been used, by this leader or before it (S2)
+	writing  uint64   // a round of its own that this life has written and that is not on disk yet; 0 for none
 	spare    uint64   // a round of its own that is on disk and that no scout said; 0 for none
 	progress progress // of the replicas that answer for what is dropped
 	known    uint64   // slots below this are executed by some replica, which may be down

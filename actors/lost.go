@@ -15,14 +15,13 @@ const lackPatience = 10
 // lookForLost runs again when no live replica has executed what was dropped.
 func (l *Leader) lookForLost(env Env) {
 	l.progress.look(env.Now())
-	if l.standing != inOffice || l.first() >= l.dropped {
+	if l.standing != inOffice || l.first() >= l.dropped || l.writing != 0 {
 		l.lacking = 0
 		return
 	}
 	if l.lacking++; l.lacking > lackPatience {
 		l.lacking = 0
-		l.retire()
-		l.run(env, WhyLost)
+		l.record(env) // the office goes on meanwhile
 	}
 }
 

@@ -482,15 +482,3 @@ func TestS10_ADiskThatHangs(t *testing.T) {
 	}
 	scoutNow(t, l, env)
 }
-
-// Fig. 7 l. 6: the next ballot is above the one that preempted, also when that one had
-// been recognised before and was thought to be gone.
-func TestAPreemptedLeaderKnowsTheRound(t *testing.T) {
-	l, env := newTestLeader()
-	l.Receive(env, &messages.Pong{From: string(LeaderAddr("beta", 1)), Ballot: ballot(9, 2), Active: true})
-	scoutNow(t, l, env) // the acceptors that answer hold 3.2, so it runs with 4.1
-	l.Receive(env, &messages.Preempted{Ballot: ballot(9, 2)})
-	if l.standing != passive || l.round != 9 {
-		t.Errorf("after a preemption by 9.2: %s, round %d; want passive, 9", l.standing, l.round)
-	}
-}

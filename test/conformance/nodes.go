@@ -74,6 +74,10 @@ func (r *Referee) onOpened(e actors.Event) {
 // comes with the name, and a disk of its own.
 func (r *Referee) makeRoom(name string, o *messages.Opened) {
 	was := r.nodes[name]
+	if was != nil && was.opened.Member == 0 && !r.acted(name) {
+		was.opened = &messages.Opened{Cluster: o.Cluster, Disk: o.Disk} // it waited to be added, and promised nothing
+		return
+	}
 	if was == nil || was.opened.Member == 0 || was.opened.Disk == o.Disk || len(r.epochs) == 0 {
 		return
 	}
@@ -87,6 +91,16 @@ func (r *Referee) makeRoom(name string, o *messages.Opened) {
 	} else {
 		delete(r.replicas, self)
 	}
+}
+
+// acted reports whether an acceptor or a leader ever ran under a name.
+func (r *Referee) acted(name string) bool {
+	for addr := range r.disks {
+		if addr.Member() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // sameDisk judges S11 when a process begins.
