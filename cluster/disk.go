@@ -41,7 +41,7 @@ type diskWatch struct {
 	files atomic.Int64
 	short atomic.Bool
 	hung  time.Time // when what hangs was to be written; zero when nothing does
-	stale bool      // the state was found not to be made durable
+	stale int       // number of looks in a row that found the state not made durable
 }
 
 // diskStatus is what a status shows of the disk.
@@ -119,11 +119,13 @@ func (n *Node) seeWhetherItHangs() {
 	}
 }
 
-// leastUnflushed is for how long a state need not be made durable before that is worth a word,
-// and flushesMissed how many flushes in a row must be missing.
+// leastUnflushed is for how long a state must not have been made durable before that is worth a
+// word, flushesMissed is the number of flushes that must be missing in a row, and staleLooks that of
+// the looks that must find it so: a process that was stopped finds it once.
 const (
 	leastUnflushed = 20 * time.Second
 	flushesMissed  = 5
+	staleLooks     = 2
 )
 
 // unflushed is for how long the state has not been made durable; 0 while that is as it should be.
@@ -139,12 +141,16 @@ func (n *Node) unflushed() time.Duration {
 func (n *Node) seeWhetherItIsFlushed() {
 	since, d := n.unflushed(), &n.disk
 	switch {
-	case since > 0 && !d.stale:
-		n.options.Logger.Error("the state is not made durable: the journal grows until it is", "for", since.Round(time.Second), "disk full", n.diskIsFull(), "dir", n.options.DataDir)
-	case since == 0 && d.stale:
+	case since > 0:
+		if d.stale++; d.stale == staleLooks {
+			n.options.Logger.Error("the state is not made durable: the journal grows until it is", "for", since.Round(time.Second), "disk full", n.diskIsFull(), "dir", n.options.DataDir)
+		}
+	case d.stale >= staleLooks:
 		n.options.Logger.Warn("the state is made durable again")
+		fallthrough
+	default:
+		d.stale = 0
 	}
-	d.stale = since > 0
 }
 
 // diskIsFull reports whether an operation of the journal, the state or the identity waits for room.

@@ -74,6 +74,7 @@ func TestUnflushedStateIsSaid(t *testing.T) {
 		<-time.After(leastUnflushed - 1)
 		look(0, false)
 		<-time.After(1)
+		look(0, true) // the process may only have been stopped
 		look(1, true)
 		<-time.After(time.Hour)
 		look(1, true)

@@ -160,6 +160,44 @@ func TestNodeBadDataDir(t *testing.T) {
 	}
 }
 
+// TestDamagedSingleNode shows that a node whose state is damaged or gone, and nobody else has, opens
+// no port: it ends with a hint, and with a code after which it is started again.
+func TestDamagedSingleNode(t *testing.T) {
+	s := newSample(t, 1, "protocol {\n  retain_slots = 0\n  flush = \"10ms\"\n}\n")
+	s.start("alpha")
+	for range 20 {
+		s.do("put", "a", "1")
+	}
+	s.end("alpha")
+	state := filepath.Join(s.dir, "alpha", "state")
+	for _, damage := range []struct{ lost, want string }{
+		{"db-1/marker.format-version.*", "is damaged: it is missing"},
+		{"db-1/OPTIONS-*", "is damaged: it is missing"},
+		{"", "is missing or empty: no other member has what it held"},
+	} {
+		lost, err := filepath.Glob(filepath.Join(state, damage.lost))
+		if err != nil || len(lost) != 1 {
+			t.Fatal(lost, err)
+		}
+		away := filepath.Join(s.dir, "away")
+		if err := os.Rename(lost[0], away); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, nil, "node", "--config", s.file("alpha"))
+		if code, said := p.code(), p.err.String(); code != exitFailed || !strings.Contains(said, damage.want) || !strings.Contains(said, "\nHint: ") || strings.Contains(said, "listening") {
+			t.Errorf("without %s: code %d, want %d, %q and a hint:\n%s", lost[0], code, exitFailed, damage.want, said)
+		}
+		if err := errors.Join(os.RemoveAll(lost[0]), os.Rename(away, lost[0])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.start("alpha")
+	if out := s.do("get", "a"); !strings.Contains(out, "1") {
+		t.Errorf("with all files: %s", out)
+	}
+	s.stop()
+}
+
 // TestNodeExposed shows that plaintext that leaves the machine is said at each start.
 func TestNodeExposed(t *testing.T) {
 	s := newSample(t, 1, "")
