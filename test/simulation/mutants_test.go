@@ -26,7 +26,7 @@ var mutants = []mutant{
 	{"a leader proposes its own over what it adopts (C2)", "Leader.onAdopted", "for _, v := range m.Accepted {\n\t\tl.propose(", "for _, v := range m.Accepted {\n\t\tif l.proposals[v.Slot] != nil {\n\t\t\tcontinue\n\t\t}\n\t\tl.propose("},
 	{"a leader proposes below what is forgotten (S5)", "Leader.onAdopted", "l.floor = max(l.floor, m.Forgotten)", "_ = m.Forgotten"},
 	{"a leader leaves holes (S9)", "Leader.onAdopted", "l.propose(slot, noop)\n\t\t}", "continue\n\t\t}"},
-	{"a round is not written (S2)", "Leader.run", "env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})", "_ = env"},
+	{"a round is not written (S2)", "Leader.record", "env.Persist(&messages.Record{Kind: &messages.Record_Round{Round: l.round}})", "_ = env"},
 	{"a leader runs without asking (S10)", "Leader.onCanvassed", "if e.misses.majorityAnswered() && l.diskProven() {", "if l.diskProven() {"},
 	{"a leader runs while its disk hangs (S10)", "Leader.onCanvassed", "e.misses.majorityAnswered() && l.diskProven() {", "e.misses.majorityAnswered() {"},
 	{"a read is not confirmed (S8)", "Leader.onReadRequest", "l.office.waiting = append(l.office.waiting, m)", "l.mark(env, m)\n\treturn"},
