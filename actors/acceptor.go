@@ -128,7 +128,7 @@ func (a *Acceptor) onP1A(env Env, m *messages.P1A) { // Fig. 4 l. 2
 	})
 }
 
-// isReleased tells whether a scout knows from the leader of the ballot that is held that this
+// isReleased reports whether a scout knows from the leader of the ballot that is held that this
 // uses no lease any more. It never will again under that ballot, so it does not matter how late
 // the word comes; and leases of lower ballots were over before a majority adopted that one.
 func (a *Acceptor) isReleased(m *messages.P1A) bool {

@@ -89,7 +89,7 @@ func TestOneReplicaFillsTheWindow(t *testing.T) {
 	}
 }
 
-// L1: a read waits for slot 2, of which beta heard nothing, nor does it hear of a later one.
+// L1: a read waits for slot 2. beta received neither its decision nor a later one.
 // A no-op makes the leader tell its decision again.
 func TestL1_AReadThatWaitsForALostDecisionAsksForIt(t *testing.T) {
 	r, _, env := newTestReplica(8)

@@ -65,7 +65,7 @@ func TestABatchHasALimit(t *testing.T) {
 	}
 }
 
-// What a peer proposes or has accepted goes into this node's journal, if it fits.
+// A decree that a peer proposes or has accepted goes into this node's journal only if it fits.
 func TestADecreeThatNoJournalHoldsIsDropped(t *testing.T) {
 	for _, n := range []int{maxDecreeBytes, maxDecreeBytes + 1} {
 		taken := n == maxDecreeBytes

@@ -70,7 +70,7 @@ func (r *Replica) askForMarkAgain(env Env) {
 // maxReadPatience bounds, as a power of two, the ticks between two questions.
 const maxReadPatience = 5
 
-// isOfThisLife tells whether a mark answers a question of this life: of this incarnation of
+// isOfThisLife reports whether a mark answers a question of this life: of this incarnation of
 // the node, and of this life of the replica in that (S13). A leader whose build does not know of
 // lives repeats the number alone; then only chance, of 1 to 2⁴⁰, keeps lives apart.
 func (r *Replica) isOfThisLife(env Env, m *messages.ReadMark) bool {

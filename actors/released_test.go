@@ -169,8 +169,8 @@ func TestAnHeirPassesOnThatTheLeaseIsReleased(t *testing.T) {
 	}
 }
 
-// L1: an acceptor takes for a sign of life what only a leader in office can give, or one
-// that runs. What commanders that outlive the office say again is none.
+// L1: only messages of a leader in office, or of one that runs, count as signs of life at an
+// acceptor. Repeated p2a of commanders that outlive the office do not.
 func TestL1_SignsOfLife(t *testing.T) {
 	a, env := newTestAcceptor(), &notes{}
 	b := ballot(3, 2)

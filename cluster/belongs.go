@@ -26,7 +26,7 @@ import (
 //
 // An identity that is ahead of its journal therefore means that the journal is an older one.
 
-// What to do about parts of a directory that do not belong together.
+// Hints for parts of a directory that do not belong together.
 const (
 	journalLost = "If the journal is on a volume of its own, see that it is mounted. If the journal is lost, this member is: put a new member " +
 		"in its place (`pmmc member replace`). If no majority is left either, make a cluster of what the state holds: `pmmc recover --damaged-journal`."

@@ -43,5 +43,8 @@ var mutants = []mutant{
 	{"a replica executes another decree (R1)", "Replica.perform", "decree := decreeOf(v.Decree)", "if r.ID == 2 && v.Slot == 20 {\n\t\tv = &messages.PValue{Ballot: v.Ballot, Slot: v.Slot}\n\t}\n\tdecree := decreeOf(v.Decree)"},
 	{"a replica says that its state is on disk (S5)", "Replica.learned", "Durable: r.durable", "Durable: r.slotOut"},
 	{"the numbers of a replica's reads begin anew (S8)", "Replica.Start", "r.reads.number = env.Rand() >> 1", "r.reads.number = 0"},
+	{"every p2a is a sign of life (L1)", "Acceptor.onP2A", "if old := a.accepted[slot]; BallotOf(old.GetBallot()) != b {", "if true {"},
+	{"what only a dead replica executed is not looked for (L1)", "Leader.lookForLost", "l.first() >= l.dropped", "true"},
+	{"a node counts itself among those who admit it (S11)", "Admission.MayAdmit", "return welcomes == len(peers) || 2*speaking > len(peers)", "return 2*(1+welcomes) > 1+len(peers) || 2*speaking > len(peers)"},
 	{"sessions that are loaded are not settled (S6)", "NewSessions", "s.settle(c, rec.Settled)", "_ = c"},
 }

@@ -27,7 +27,7 @@ const seedsToCatch = 600
 // TestMutantsAreCaught builds the simulator with a fault in it, and wants a seed to
 // fail. That each text is still there, once, is seen for all of them.
 func TestMutantsAreCaught(t *testing.T) {
-	sources, err := parseSources("../../actors", ".")
+	sources, err := parseSources("../../actors", "../../cluster/datadir", ".")
 	if err != nil {
 		t.Fatal(err)
 	}
