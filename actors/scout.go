@@ -84,7 +84,7 @@ func (s *Scout) onP1B(env Env, m *messages.P1B) { // Fig. 6(b) l. 2
 		s.forgotten = max(s.forgotten, m.Forgotten)
 		if m.Next != 0 {
 			s.next[from], s.moved[from] = m.Next, true
-			s.tries = min(s.tries, 1) // as after the first question
+			s.tries = 0 // and so the next pause is the shortest
 			env.Send(s.Leader, &messages.Promising{From: string(env.Self()), Ballot: s.Ballot.Proto()})
 			s.ask(env, from)
 			return

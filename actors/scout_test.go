@@ -2,6 +2,9 @@ package actors
 
 import (
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pmmc-go/pmmc/messages"
 )
@@ -60,6 +63,36 @@ func TestAScoutCountsSilenceOnly(t *testing.T) {
 		t.Error("it goes on though nobody answers any more")
 	}
 }
+
+// A chunk that is lost on the way is asked for again after the shortest pause, however many
+// were lost before: otherwise the scout pauses for longer than its leader waits.
+func TestAScoutThatIsAnsweredPausesBriefly(t *testing.T) {
+	const resend = time.Second
+	s := NewScout(ScoutOptions{
+		Leader: LeaderAddr("alpha", 1), Acceptors: world3().Acceptors(), Ballot: Ballot{1, 1}, Slot: 1, Resend: resend, Tries: scoutTries,
+	})
+	env := &pauses{notes: &notes{self: "alpha/epoch-1/leader/scout-1"}}
+	s.Start(env)
+	s.Receive(env, &messages.Tick{})
+	if env.last != 2*resend {
+		t.Fatalf("while nobody answers it pauses for %v, want %v", env.last, 2*resend)
+	}
+	s.Receive(env, &messages.P1B{
+		From: string(AcceptorAddr("beta", 1)), Ballot: ballot(1, 1), Slot: 1, Accepted: []*messages.PValue{pvalue(1, 1, 1, "x")}, Next: 2,
+	})
+	s.Receive(env, &messages.Tick{})
+	if env.last != resend {
+		t.Errorf("after a chunk it pauses for %v, want %v", env.last, resend)
+	}
+}
+
+// pauses keeps how long a role wants to wait.
+type pauses struct {
+	*notes
+	last time.Duration
+}
+
+func (p *pauses) After(d time.Duration, _ proto.Message) { p.last = d }
 
 // A leader waits on while its scout is being answered, and no longer.
 func TestALeaderWaitsForAScoutThatIsAnswered(t *testing.T) {
