@@ -147,15 +147,31 @@ func (w *World) loseDisk() {
 		n.Crash()
 	}
 	w.lost[me] = true // though it may have said no more than hello
+	w.stillborn = w.stillborn || !w.mayStillAdmit()
 	w.tell("the disk of %s is lost", n.name)
 	w.Counts["disk lost"]++
 	n.directory, n.backup, n.wiped = directory{}, directory{}, true
+}
+
+// mayStillAdmit tells whether those who lost nothing and were admitted are enough to admit the
+// others. A first cluster comes into being only when all its members know each other: one that
+// is lost before that must be begun anew, by its operator (S11).
+func (w *World) mayStillAdmit() bool {
+	return !slices.ContainsFunc(w.inForce(), func(c actors.Configuration) bool {
+		admitted := 0
+		for _, m := range c.Members {
+			id := w.nodeOf(actors.ReplicaAddr(m.Name)).id
+			admitted += one(!w.lost[m.ID] && id.GetMember() == m.ID && id.GetAdmitted())
+		}
+		return 2*admitted <= len(c.Members)-1
+	})
 }
 
 // putBack puts an older copy of a node's directory in the place of the latest.
 func (w *World) putBack(n *Node) {
 	n.Crash()
 	w.lost[n.member().ID] = true
+	w.stillborn = w.stillborn || !w.mayStillAdmit()
 	w.tell("an older copy of the directory of %s is put back", n.name)
 	w.Counts["older disk"]++
 	n.directory, n.backup, n.wiped = n.backup, directory{}, true

@@ -46,7 +46,7 @@ func Run(seed uint64, o Options) *World {
 	if len(w.Broken) == 0 {
 		w.converge()
 	}
-	if err := referee.Finish(); err != nil && len(w.Broken) == 0 {
+	if err := referee.Finish(); err != nil && len(w.Broken) == 0 && !w.stillborn {
 		w.broken("%v", err)
 	}
 	w.Counts["judged"] += int(referee.Counts().Events)
@@ -67,6 +67,10 @@ func (w *World) converge() {
 			}
 		}
 		w.Run(30 * tick)
+	}
+	if w.stillborn && w.isShort() {
+		w.Counts["stillborn"]++
+		return // nothing is promised: its operator has to begin anew
 	}
 	w.settle()
 	w.loseMinority()

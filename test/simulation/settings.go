@@ -94,6 +94,9 @@ func placements(seed uint64, o Options, f *Faults) {
 	if draw("late", 3) {
 		f.Late = 0.01
 	}
+	if f.Delay == 3*tick && f.Window == 128 {
+		f.Chunk = 1 << 16 // a chunk takes a round trip of 6 ticks: dozens of them take longer than any failover
+	}
 	if f.Chunk > 0 || f.Delay == 3*tick {
 		f.Loss = min(f.Loss, 0.05) // what takes many messages, or long ones, takes too long else
 	}

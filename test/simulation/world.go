@@ -26,16 +26,17 @@ type World struct {
 	Tell    func(fault string) // if not nil, hears what is done to the cluster
 	Broken  []string           // what did not hold
 
-	rng      *rand.Rand
-	queue    events
-	seq      int
-	cut      map[[2]string]bool // links that are down, from → to
-	ackedOps []string           // acknowledged to some client
-	history  history
-	lost     map[uint32]bool   // members whose promises are lost
-	idle     bool              // clients ask for nothing
-	crashed  time.Duration     // when a node did last
-	asked    map[string]lifeOf // the questions of reads, by all that they say
+	rng       *rand.Rand
+	queue     events
+	seq       int
+	cut       map[[2]string]bool // links that are down, from → to
+	ackedOps  []string           // acknowledged to some client
+	history   history
+	lost      map[uint32]bool   // members whose promises are lost
+	stillborn bool              // one was, before enough had been admitted to admit the others
+	idle      bool              // clients ask for nothing
+	crashed   time.Duration     // when a node did last
+	asked     map[string]lifeOf // the questions of reads, by all that they say
 }
 
 // Faults are what a world does to its nodes, and how the nodes are set.
