@@ -16,7 +16,6 @@ type epoch struct {
 	actors.Configuration
 	index    map[actors.Addr]int
 	majority int
-	released []actors.Ballot // whose leaders said that they use no lease any more (S8)
 }
 
 // acceptorSet is a set of acceptors of one epoch, by their index.

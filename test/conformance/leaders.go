@@ -190,7 +190,6 @@ func (r *Referee) leaderSays(l *leader, to actors.Addr, m proto.Message) {
 			r.breaks("figures", fmt.Sprintf("%s asks for a successor of %s; it adopted %s", l.self, b, l.adopted))
 		}
 		l.reads.released = l.adopted
-		l.epoch.released = append(l.epoch.released, l.adopted)
 	case *messages.Recorded:
 		if known := r.disks[l.self].known.round; m.Round > known {
 			r.breaks("S2", fmt.Sprintf("%s says that round %d is on disk; %d is", l.self, m.Round, known))

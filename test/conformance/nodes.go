@@ -74,15 +74,14 @@ func (r *Referee) onOpened(e actors.Event) {
 // comes with the name, and a disk of its own.
 func (r *Referee) makeRoom(name string, o *messages.Opened) {
 	was := r.nodes[name]
-	if was != nil && was.opened.Member == 0 && !r.acted(name) {
-		was.opened = &messages.Opened{Cluster: o.Cluster, Disk: o.Disk} // it waited to be added, and promised nothing
+	if was == nil || was.opened.Disk == o.Disk || len(r.epochs) == 0 {
 		return
 	}
-	if was == nil || was.opened.Member == 0 || was.opened.Disk == o.Disk || len(r.epochs) == 0 {
-		return
-	}
-	if m, _ := r.latest().Named(name); m.ID == was.opened.Member {
+	if m, _ := r.latest().Named(name); was.opened.Member != 0 && m.ID == was.opened.Member {
 		return // it is a member still, and may not lose its disk
+	}
+	if was.opened.Member == 0 && !r.mayBeBlank(name) {
+		return
 	}
 	was.opened = &messages.Opened{Cluster: o.Cluster, Disk: o.Disk}
 	self := actors.ReplicaAddr(name)
@@ -93,14 +92,19 @@ func (r *Referee) makeRoom(name string, o *messages.Opened) {
 	}
 }
 
-// acted reports whether an acceptor or a leader ever ran under a name.
-func (r *Referee) acted(name string) bool {
-	for addr := range r.disks {
-		if addr.Member() == name {
-			return true
+// mayBeBlank reports whether a node that was opened before it was a member may come with another
+// disk: its acceptor and its leader never ran, or the member that they were of was removed.
+func (r *Referee) mayBeBlank(name string) bool {
+	var acted uint32 // the last member of that name of which a role wrote
+	for _, e := range r.epochs {
+		for addr := range r.disks {
+			if m, is := e.Named(name); is && addr.Member() == name && strings.HasPrefix(addr.Path(), actors.EpochPath(e.Epoch)+"/") {
+				acted = m.ID
+			}
 		}
 	}
-	return false
+	m, member := r.latest().Named(name)
+	return acted == 0 || !member || m.ID != acted
 }
 
 // sameDisk judges S11 when a process begins.

@@ -113,9 +113,6 @@ func (r *Referee) scoutSays(p *role, c *campaign, to actors.Addr, m proto.Messag
 func (r *Referee) asks(p *role, c *campaign, to actors.Addr, m *messages.P1A) {
 	l := r.leaders[p.parent]
 	b := actors.BallotOf(m.Ballot)
-	if released := actors.BallotOf(m.Released); r.whole && released != (actors.Ballot{}) && !slices.Contains(c.epoch.released, released) {
-		r.breaks("S8", fmt.Sprintf("%s says that the leader of %s uses no lease any more; that one has not said so", p.self, released), c.past)
-	}
 	switch {
 	case b != c.ballot:
 		r.breaks("S2", fmt.Sprintf("%s says ballot %s", p.self, b), c.past)

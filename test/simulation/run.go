@@ -68,9 +68,9 @@ func (w *World) converge() {
 		}
 		w.Run(30 * tick)
 	}
-	if w.stillborn && w.isShort() {
+	if w.stillborn && w.isShort() || slices.ContainsFunc(w.inForce(), func(c actors.Configuration) bool { return w.lostOf(c) > mayFail(c) }) {
 		w.Counts["stillborn"]++
-		return // nothing is promised: its operator has to begin anew
+		return // nothing is promised: its operator has to begin anew, or a change that was under way needs who was lost meanwhile
 	}
 	w.settle()
 	w.loseMinority()

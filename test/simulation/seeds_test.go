@@ -17,7 +17,7 @@ import (
 var (
 	seedFlag    = flag.Uint64("seed", 0, "run this seed only")
 	seedsFlag   = flag.Int("seeds", 60, "how many seeds to run")
-	fromFlag    = flag.Uint64("from", 0, "the first of them; seeds that nobody has seen if 0")
+	fromFlag    = flag.Uint64("from", 1, "the first of them; seeds that nobody has seen if 0")
 	keepFlag    = flag.Bool("keep", false, "go on after a seed that fails, and only say of each what it broke")
 	withoutFlag = flag.String("without", "", "kinds of faults to leave out, with commas between")
 	forFlag     = flag.Duration("for", 0, "run seeds for so long")
