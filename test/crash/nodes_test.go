@@ -215,14 +215,16 @@ func (c *cluster) ready(n *node) error {
 	for {
 		err := n.ask(10*time.Second, func(ctx context.Context) error {
 			ctx, cancel := context.WithCancel(ctx)
+			var watch sync.WaitGroup
+			defer watch.Wait() // after cancel
 			defer cancel()
-			go func() {
+			watch.Go(func() {
 				select {
 				case <-n.ended: // the client would go on trying
 					cancel()
 				case <-ctx.Done():
 				}
-			}()
+			})
 			_, err := n.client.Get(ctx, counter)
 			return err
 		})
