@@ -25,7 +25,7 @@ func TestPageInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Page(f, 3); err != nil {
+	if _, err := Page(f, 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -58,7 +58,7 @@ func TestPageInABrowser(t *testing.T) {
 	if all < 100 || scouts >= all || one >= all {
 		t.Errorf("%d messages in all, %d of scouts, %d of slot 5 at n2: filters do nothing, or nothing is shown", all, scouts, one)
 	}
-	for _, want := range []string{"n1/acceptor", "n5/commander", fmt.Sprintf("seed %d: 5 nodes", 3), "hsl(", "message lost", `class="fault"`} {
+	for _, want := range []string{"n1/acceptor", "n5/commander", fmt.Sprintf("seed %d: 5 nodes", 2), "hsl(", "message lost", `class="fault"`} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page has no %q", want)
 		}
