@@ -223,18 +223,21 @@ func (a *Admission) MayAdmit() bool {
 	return welcomes == len(peers) || 2*speaking > len(peers)
 }
 
-// Speaks reports whether the acceptor and the leader of this start may speak. Once they may, they
-// always may.
+// Speaks reports whether the acceptor and the leader of this start may speak: a majority of the
+// acceptors, this node's counted, know the start. A learner's welcome does not count: a vote rests
+// on acceptors, and an older directory must meet one of them before it votes with the others.
+// Once they may speak, they always may.
 func (a *Admission) Speaks() bool {
 	if a.speaks || !a.id.Admitted {
 		return a.speaks
 	}
-	acceptors := len(a.latest.Acceptors())
-	needed := acceptors/2 + 1
-	if me, _ := a.latest.Named(a.id.Name); me.Acceptor {
-		needed-- // itself
+	needed, welcomes := len(a.latest.Acceptors())/2+1, 0
+	for _, m := range a.latest.Members {
+		if _, welcomed := a.welcomed[m.Name]; m.Acceptor && (welcomed || m.Name == a.id.Name) {
+			welcomes++
+		}
 	}
-	a.speaks = len(a.peers())-len(a.Missing()) >= needed
+	a.speaks = welcomes >= needed
 	return a.speaks
 }
 

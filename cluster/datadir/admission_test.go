@@ -134,6 +134,27 @@ func TestS11_AnOldDiskSpeaksWhenPeersConfirmTheStart(t *testing.T) {
 	}
 }
 
+// S11: n1, n2 and n3 are acceptors, n4 is a learner. An older directory of n1 that meets the
+// learner only must not vote: with n2, which met the later start, it would be a majority.
+func TestS11_ALearnerDoesNotConfirmAStart(t *testing.T) {
+	c := configuration(4)
+	c.Members[3].Leader, c.Members[3].Acceptor = false, false
+	a := NewAdmission(old(1, 2), c)
+	meets(a, NewAdmission(old(4, 2), c))
+	if a.Speaks() {
+		t.Error("a learner's welcome lets the acceptor speak")
+	}
+	meets(a, NewAdmission(old(2, 2), c))
+	if !a.Speaks() {
+		t.Error("with another acceptor's welcome, two of three acceptors know the start, and it does not speak")
+	}
+	learner := NewAdmission(old(4, 2), c)
+	meets(learner, NewAdmission(old(1, 2), c))
+	if learner.Speaks() {
+		t.Error("one acceptor of three confirms the start of a learner")
+	}
+}
+
 // A peer refuses another disk, an older start, and another start with the same count; also when
 // it only heard of the disk from a third node.
 func TestS11_APeerRefusesWhatIsNotTheLatest(t *testing.T) {
