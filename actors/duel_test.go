@@ -170,9 +170,9 @@ func TestS10_ARoundThatIsLateOnDiskWaits(t *testing.T) {
 		ticks int // that the disk takes
 		runs  bool
 	}{
-		{"another one is in office", 2 * minSpacing, false},
+		{"another leader is in office", 2 * minSpacing, false},
 		{"nobody is", 2 * minSpacing, true},
-		{"another one is, after so long that it gave the run up", 60, false},
+		{"another leader is, after so long that it gave the run up", 60, false},
 		{"nobody is, after so long that it gave the run up", 60, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,7 +39,28 @@ func (n *notes) live(l *Leader, ticks int, executed map[string]uint64) {
 			}
 		}
 		l.Receive(n, &messages.Tick{})
-		recorded(l, n)
+		if !n.hangs {
+			recorded(l, n)
+		}
+	}
+}
+
+// L1: the office goes on until the round is on disk. With a slow disk, nobody would lead
+// meanwhile, and the others would elect.
+func TestALeaderStaysInOfficeUntilItsRoundIsOnDisk(t *testing.T) {
+	l, env := apart()
+	env.live(l, 1, map[string]uint64{"alpha": 1, "beta": 1})
+	l.Receive(env, &messages.Adopted{Ballot: ballot(1, 3)})
+	l.Receive(env, &messages.Propose{Slot: 1, Decree: []byte("x")})
+	env.live(l, 1, map[string]uint64{"alpha": 2, "beta": 1})
+	env.hangs = true
+	env.live(l, livePatience+3*lackPatience, map[string]uint64{"beta": 1})
+	if l.standing != inOffice || l.writing != 2 {
+		t.Fatalf("the leader is %s and writes round %d, want in office, and round 2 once", l.standing, l.writing)
+	}
+	recorded(l, env)
+	if l.standing != scouting || l.ballot.Round != 2 {
+		t.Errorf("with its round on disk the leader is %s under %s, want scouting in round 2", l.standing, l.ballot)
 	}
 }
 

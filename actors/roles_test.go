@@ -32,6 +32,7 @@ type notes struct {
 	life    uint64
 	now     time.Duration
 	exited  bool
+	hangs   bool   // its disk completes no round
 	passed  []Addr // to whom the messages of turns were forwarded
 
 	recalls  int // how often it read from its journal …

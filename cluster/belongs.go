@@ -38,7 +38,7 @@ const (
 // ownerFile holds, in the folder of the state, the salt of its data directory.
 const ownerFile = "owner"
 
-// ownerOfState is the salt in a state's folder; 0 if there is none.
+// ownerOfState is the salt in a state's folder, or 0 if the folder has no salt.
 func ownerOfState(dir string) (uint64, error) {
 	b, err := os.ReadFile(filepath.Join(dir, ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -80,8 +80,8 @@ func replaced(t *testing.T, dir, part, from string) {
 	do(t, err, os.WriteFile(filepath.Join(dir, part), b, 0o600))
 }
 
-// exchange is something that was done to a data directory. Older is a copy of an earlier start,
-// other another one.
+// exchange is a change to a data directory. Older is a copy of an earlier start, other is the
+// directory of another node.
 type exchange struct {
 	name    string
 	damage  func(t *testing.T, dir, older, other string)

@@ -143,17 +143,17 @@ func (s *steward) onHello(m *messages.Hello) {
 	s.node.tree.Send(actors.Addr(m.From), answer)
 }
 
-// remember saves what is known of peers. On a full disk a new start of a known disk is kept in
-// memory alone: its node must not wait for this one's disk.
-func (s *steward) remember(next *messages.Identity, isNew bool) bool {
+// remember saves what is known of peers. On a full disk it keeps that in memory, unless it must be
+// durable: a node must not wait for the disk of another, nor an admitted one for its own.
+func (s *steward) remember(next *messages.Identity, durably bool) bool {
 	err := saveIdentity(s.dir, next)
 	switch {
 	case err == nil:
 	case !diskfull.Is(err):
 		s.node.fail(err)
 		return false
-	case isNew:
-		return false // it says hello again
+	case durably:
+		return false // hello is repeated
 	}
 	s.admission.Saved(next)
 	return true
@@ -169,7 +169,7 @@ func (s *steward) onWelcome(m *messages.Welcome) {
 	case refusal != "":
 		s.node.fail(&IdentityError{Dir: s.dir, Why: fmt.Sprintf("%s says: %s", from, refusal)})
 		return
-	case next != nil && !s.remember(next, true):
+	case next != nil && !s.remember(next, !s.id().Admitted):
 		return
 	}
 	delete(s.foreign, from)

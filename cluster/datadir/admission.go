@@ -25,9 +25,9 @@ import (
 //   - A majority of speaking peers: a member that was added to a running cluster, or starts
 //     late. A blank peer does not speak, so it admits nobody.
 //
-// A disk that was admitted speaks again, after a restart, when as many peers welcomed this very
-// start as a majority of acceptors needs beside the node. It can decide nothing before, so no
-// time is lost; and a peer among them that met a later start tells that the directory is old.
+// A disk that was admitted speaks again, after a restart, when a majority of the acceptors, this
+// node's counted, knows this very start. It can decide nothing before, so no time is lost; and an
+// acceptor among them that met a later start tells that the directory is old.
 //
 // Invariant: seen[m] of an identity never changes while m is a member, and incarnations[m]
 // never falls.
@@ -195,7 +195,7 @@ func (a *Admission) OnWelcome(m *messages.Welcome) (refusal string, next *messag
 		return "", nil
 	}
 	a.welcomed[peer] = a.welcomed[peer] || m.Speaks
-	var of []*messages.SeenDisk // members, but for this one
+	var of []*messages.SeenDisk // disks of the other members
 	for _, s := range m.Seen {
 		if _, member := a.latest.Member(s.Member); member && s.Member != a.id.Member {
 			of = append(of, s)

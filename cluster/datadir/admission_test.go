@@ -230,7 +230,7 @@ func TestS11_AnAnswerToAnEarlierStartIsIgnored(t *testing.T) {
 	}
 }
 
-// What a peer makes a node remember is bounded, and what is not needed any more is dropped.
+// The memory that peers can take is bounded, and disks of removed members are dropped.
 func TestSeenDisksAreBounded(t *testing.T) {
 	c := configuration(3)
 	a := NewAdmission(old(1, 1), c)

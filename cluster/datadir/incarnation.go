@@ -9,7 +9,8 @@ const counterShift = 32
 // Counter is the number of starts that an incarnation counts; 0 for one of an earlier version.
 func Counter(incarnation uint64) uint64 { return incarnation >> counterShift }
 
-// NextIncarnation is the incarnation of a start that follows the known ones, of which 0 is none.
+// NextIncarnation is the incarnation of a start that follows the known ones. A known 0 counts for
+// nothing.
 func NextIncarnation(random uint32, known ...uint64) uint64 {
 	var counter uint64
 	for _, k := range known {

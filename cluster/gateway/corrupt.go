@@ -18,8 +18,8 @@ const (
 )
 
 // watchDivergence raises the alarm CORRUPT where the replica beside this gateway found that
-// another one executed other decrees. Nobody takes it back but an operator: what was answered
-// since may be wrong, and only the data can tell which history is right.
+// another replica executed other decrees. Only an operator takes it back: answers since then may
+// be wrong, and only the data can tell which history is right.
 func (g *Gateway) watchDivergence() {
 	again := time.NewTicker(divergencePause)
 	defer again.Stop()
